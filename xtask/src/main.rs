@@ -1,2 +1,114 @@
-//! stub
-fn main() {}
+//! `cargo xtask COMMAND`: builds, tests and runs the project. What fails prints
+//! the command that repeats it.
+//!
+//! In reading order: [`workspace`] (where things are, running commands),
+//! [`prerequisites`] (what the machine must have), [`build`], then one file per
+//! command; [`tally`] counts test results.
+
+mod bench;
+mod build;
+mod demo;
+mod fuzz;
+mod install;
+mod prerequisites;
+mod tally;
+mod test;
+mod up;
+mod workspace;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+/// Build, test and run kgents.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build the deciders as WebAssembly, precompile them, build the binary.
+    #[command(after_help = "Example:\n  cargo xtask build && target/release/kgents --version")]
+    Build,
+    /// Build, then start the mesh: `kgents up`.
+    #[command(after_help = "Example:\n  cargo xtask up -- --listen 127.0.0.1:8080 my-mesh/")]
+    Up {
+        /// Passed to `kgents up`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Build, then show the mesh at work.
+    #[command(after_help = "Example:\n  cargo xtask demo")]
+    Demo {
+        /// Passed to `kgents demo`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Format check, lints (native and WebAssembly), build, all tests. The last
+    /// line is `N passed, N failed, N skipped`.
+    #[command(
+        after_help = "Examples:\n  cargo xtask test\n  cargo xtask test a_silent_trail   (only tests whose name contains this)"
+    )]
+    Test {
+        /// Run only tests whose name contains this; the other steps run too.
+        filter: Option<String>,
+    },
+    /// Build, then measure.
+    #[command(after_help = "Examples:\n  cargo xtask bench\n  cargo xtask bench deciders")]
+    Bench {
+        /// Measure only this; without it, everything.
+        subject: Option<String>,
+        /// Passed to the measurement.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Build, then copy the binary to where cargo installs binaries.
+    #[command(after_help = "Example:\n  cargo xtask install --root ~/.local   (to ~/.local/bin)")]
+    Install {
+        /// Install into ROOT/bin; default `$CARGO_HOME`, else `~/.cargo`.
+        #[arg(long)]
+        root: Option<PathBuf>,
+    },
+    /// Run the property tests with many more cases than `test` does.
+    #[command(after_help = "Example:\n  cargo xtask fuzz kgents-gateway --cases 1000000")]
+    Fuzz {
+        /// Only this crate.
+        package: Option<String>,
+        /// Cases per property; `test` runs 256.
+        #[arg(long, default_value_t = fuzz::CASES)]
+        cases: u32,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let workspace = Workspace::find()?;
+    match command {
+        Command::Build => build::run(&workspace).map(|()| ExitCode::SUCCESS),
+        Command::Up { arguments } => up::run(&workspace, &arguments),
+        Command::Demo { arguments } => demo::run(&workspace, &arguments),
+        Command::Test { filter } => test::run(&workspace, filter.as_deref()),
+        Command::Bench { subject, arguments } => {
+            bench::run(&workspace, subject.as_deref(), &arguments)
+        }
+        Command::Install { root } => {
+            install::run(&workspace, root.as_deref()).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Fuzz { package, cases } => fuzz::run(&workspace, package.as_deref(), cases),
+    }
+}

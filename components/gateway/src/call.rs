@@ -20,6 +20,10 @@ pub struct Call {
     /// The `traceparent` header as received, unverified; the exchange continues
     /// it when it is well formed. Source: W3C Trace Context.
     pub traceparent: Option<String>,
+    /// The `A2A-Extensions` header as received: comma-separated URIs of the
+    /// extensions the caller wants. The dialler sends it on. Source: A2A 1.0.1 §3.2.6.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extensions: Option<String>,
 }
 
 /// Whom a call is addressed to.
@@ -80,6 +84,9 @@ pub struct Message {
     pub context_id: Option<String>,
     /// The message's own id.
     pub message_id: String,
+    /// Tasks it refers to. The agent may read them, so the caller must own each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reference_task_ids: Vec<String>,
 }
 
 /// A call about an existing task.
@@ -173,7 +180,8 @@ pub struct ReplyHead {
 }
 
 /// Why a call did not succeed, before any binding's words for it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
 pub struct Failure {
     /// The closed kind; decides every code and status.
     pub kind: FailureKind,
@@ -187,7 +195,7 @@ pub struct Failure {
     pub metadata: Vec<(String, String)>,
     /// The agent's own error when `kind` is `Agent`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub agent_error: Option<AgentError>,
+    pub agent_error: Option<Box<AgentError>>,
 }
 
 /// An error that the agent itself answered, passed through.
@@ -306,10 +314,38 @@ impl<'de> Deserialize<'de> for Payload {
     }
 }
 
+impl Operation {
+    /// The closed name for spans, metrics and audit: the A2A method, or our own
+    /// word in the same case.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::SendMessage(_) => "SendMessage",
+            Self::StreamMessage(_) => "SendStreamingMessage",
+            Self::GetTask(_) => "GetTask",
+            Self::CancelTask(_) => "CancelTask",
+            Self::Card => "GetAgentCard",
+            Self::Route { .. } => "Route",
+            Self::ListAgents => "ListAgents",
+            Self::DescribeAgent => "DescribeAgent",
+            Self::RegisterAgent(_) => "RegisterAgent",
+            Self::RemoveAgent => "RemoveAgent",
+            Self::Emit(_) => "EmitPheromone",
+            Self::Sense(_) => "SensePheromones",
+        }
+    }
+}
+
 impl Failure {
     /// A failure with a message only.
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None, metadata: Vec::new(), agent_error: None }
+        Self {
+            kind,
+            message: message.into(),
+            hint: None,
+            metadata: Vec::new(),
+            agent_error: None,
+        }
     }
 
     /// Adds what the caller can do about it.

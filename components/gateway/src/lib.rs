@@ -2,6 +2,47 @@
 //! no I/O, no clock, no randomness; the host links it as a library and the
 //! Spin front door will run the same code in a sandbox.
 //!
-//! Reading order: `call` (the types), then the bindings.
+//! Reading order: `call` (the types), `table` (what failures are called),
+//! `path`, `decode` and the bindings `jsonrpc` and `rest`, `reply` (answers),
+//! `upstream` with `sse` and `facts` (towards agents), `card` (agent cards).
+//!
+//! Invariants: nothing here panics on any input; a field that the mesh judges
+//! by has exactly one meaning in the bytes that it sends on; those bytes are
+//! the ones that came.
 
+mod agent_error;
+mod answer;
 pub mod call;
+pub mod card;
+pub mod decode;
+pub mod facts;
+mod fields;
+pub mod head;
+pub mod headers;
+pub mod interface;
+mod json;
+pub mod jsonrpc;
+mod members;
+pub mod message;
+pub mod own;
+mod params;
+pub mod path;
+mod query;
+pub mod reply;
+pub mod resource;
+pub mod rest;
+pub mod slug;
+mod sse;
+pub mod table;
+pub mod upstream;
+
+pub use card::{Card, Skill};
+pub use decode::{Arrived, decode};
+pub use facts::{ResultFacts, TaskState};
+pub use head::RequestHead;
+pub use interface::{Binding, Interface};
+pub use own::{OwnAgent, mesh_card, own_card};
+pub use path::{Refusal, accepts, needs_body};
+pub use reply::{Encoded, ReplyBinding, ReplyShape};
+pub use resource::Credentials;
+pub use slug::{is_label, slug};

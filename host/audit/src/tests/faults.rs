@@ -1,0 +1,158 @@
+//! The disk is full, or fails to sync. Nobody is told that something is kept
+//! that is not, and the log goes on.
+
+use super::*;
+use crate::store::Store;
+
+/// Commits a group; whether it was taken, with the code if not.
+fn commit(store: &mut Store, from: usize, to: usize) -> Result<(), &'static str> {
+    let mut group = group(from, to);
+    store
+        .commit(&mut group)
+        .map_err(|failure| Error::from(failure).code())?;
+    store.absorb(&mut group);
+    let _ = store.sign_if_due();
+    Ok(())
+}
+
+fn check_holds(disk: &SimDisk, records: usize, context: &str) {
+    let expected: Vec<_> = (0..records).map(|index| json(&record(index))).collect();
+    assert_eq!(all(disk), expected, "{context}");
+    let report = verify_disk(disk, None).unwrap();
+    assert!(report.ok, "{context}: {report:?}");
+}
+
+#[test]
+fn a_failed_sync_loses_its_group_alone_and_its_place_is_never_used_again() {
+    for seed in 0..60 {
+        for failing in 1..5_u32 {
+            let context = format!("seed {seed}, {failing} failing");
+            let disk = SimDisk::new(seed);
+            let (mut store, _) = open_store(&disk).unwrap();
+            commit(&mut store, 0, 3).unwrap();
+            disk.fail_syncs(failing);
+            // The second sync is that of the cut, the others of new segments.
+            let mut refused = 0;
+            while let Err(code) = commit(&mut store, 3, 7) {
+                assert_eq!(code, "audit-disk-failed");
+                refused += 1;
+            }
+            assert!(refused >= 1);
+            assert!(segments(&disk) >= 2, "{context}");
+            commit(&mut store, 7, 9).unwrap();
+            drop(store);
+            check_holds(&disk, 9, &context);
+            let after = disk.after_crash(seed);
+            let (_, recovery) = open_store(&after).unwrap();
+            assert_eq!(recovery.records, 9, "{context}");
+            check_holds(&after, 9, &context);
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_by_name_and_serves_again_when_there_is_space() {
+    for space in (0..3_000).step_by(61) {
+        let context = format!("{space} bytes");
+        let disk = SimDisk::new(space);
+        let (mut store, _) = open_store(&disk).unwrap();
+        commit(&mut store, 0, 3).unwrap();
+        disk.set_space(Some(space));
+        let mut kept = 3;
+        let mut refused = 0;
+        while refused < 4 {
+            match commit(&mut store, kept, kept + 2) {
+                Ok(()) => kept += 2,
+                Err(code) => {
+                    assert_eq!(code, "audit-disk-full", "{context}");
+                    refused += 1;
+                }
+            }
+            assert!(kept < 100, "the disk never filled");
+        }
+        let after = disk.after_crash(space);
+        open_store(&after).unwrap();
+        let found = all(&after).len();
+        assert!(found >= kept, "{context}");
+        disk.set_space(None);
+        commit(&mut store, kept, kept + 2).unwrap();
+        store.sign().unwrap();
+        drop(store);
+        check_holds(&disk, kept + 2, &context);
+        let after = disk.after_crash(space);
+        open_store(&after).unwrap();
+        check_holds(&after, kept + 2, &context);
+        assert_eq!(verified(&after).head.unwrap().size, kept as u64 + 2);
+    }
+}
+
+#[test]
+fn a_crash_right_after_a_failure_loses_nothing_acknowledged() {
+    for seed in 0..300 {
+        let disk = SimDisk::new(seed);
+        let (mut store, _) = open_store(&disk).unwrap();
+        commit(&mut store, 0, 3).unwrap();
+        disk.fail_syncs(1);
+        disk.crash_after(seed % 12);
+        let mut kept = 3;
+        for _ in 0..4 {
+            if commit(&mut store, kept, kept + 4).is_ok() {
+                kept += 4;
+            }
+        }
+        let after = disk.after_crash(seed);
+        assert!(verify_disk(&after, None).unwrap().ok, "seed {seed}");
+        let (_, recovery) = open_store(&after).unwrap();
+        assert!(recovery.records >= kept as u64, "seed {seed}");
+        check_holds(
+            &after,
+            usize::try_from(recovery.records).unwrap(),
+            &format!("seed {seed}"),
+        );
+    }
+}
+
+#[test]
+fn a_head_that_cannot_be_written_holds_no_record_up_and_comes_later() {
+    let disk = SimDisk::new(1);
+    let (mut store, _) = open_store(&disk).unwrap();
+    let mut three = group(0, 3);
+    store.commit(&mut three).unwrap();
+    store.absorb(&mut three);
+    for _ in 0..3 {
+        disk.fail_syncs(1);
+        assert!(store.sign().is_err());
+        assert!(store.head().is_none());
+    }
+    let mut two = group(3, 5);
+    store.commit(&mut two).unwrap();
+    store.absorb(&mut two);
+    store.sign().unwrap();
+    assert_eq!(store.head().unwrap().size, 5);
+    assert_eq!(verified(&disk).head.unwrap().size, 5);
+    assert_eq!(verified(&disk.after_crash(9)).unsigned, 0);
+}
+
+#[test]
+fn settings_and_keys_that_do_not_fit_are_refused() {
+    let disk = written(3);
+    let other = Keys::from_secrets([9; 32], &[2; 32]);
+    let error = recover(&arc(&disk), config(), &other)
+        .map(|_| ())
+        .unwrap_err();
+    assert_eq!(error.code(), "audit-key-changed");
+    let config = Config {
+        cluster: "a b".into(),
+        ..config()
+    };
+    let error = recover(&arc(&disk), config, &keys())
+        .map(|_| ())
+        .unwrap_err();
+    assert_eq!(error.code(), "audit-config");
+    disk.remove("vkey").unwrap();
+    assert_eq!(
+        open_store(&disk).map(|_| ()).unwrap_err().code(),
+        "audit-absent"
+    );
+    assert_eq!(verify_disk(&disk, None).unwrap_err().code(), "audit-absent");
+}

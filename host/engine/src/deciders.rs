@@ -1,0 +1,172 @@
+//! The five doors: one typed handle per decider, cheap to clone and safe to
+//! call from any thread. Records are generated from `wit/` and documented there.
+//!
+//! Calls block for microseconds and never longer than their deadline, so they
+//! may be made from async code.
+
+mod agents_door;
+mod bindings;
+mod health_door;
+mod pheromone_door;
+mod policy_door;
+mod router_door;
+
+pub use agents_door::Agents;
+pub use health_door::Health;
+pub use pheromone_door::Pheromones;
+pub use policy_door::{LoadError, Policy, PolicySet};
+pub use router_door::Router;
+
+use wasmtime::Store;
+use wasmtime::component::InstancePre;
+
+use crate::artifact::{Artifact, Origin, Prepared, prepare};
+use crate::bound::Bound;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::pool::{Pool, Warm};
+
+/// Records of the router decider (`wit/router`).
+pub mod router {
+    pub use super::bindings::router::exports::kgents::router::routing::{
+        Alternative, Candidate, Decision, Evidence, Found, Method, Named, Question, Remembered,
+        Rung, Step,
+    };
+}
+
+/// Records of the policy decider (`wit/policy`).
+pub mod policy {
+    pub use super::bindings::policy::exports::kgents::policy::authorization::{
+        Attribute, Kind, Problem, Query, Source, Subject, Value, Verdict,
+    };
+}
+
+/// Records of the pheromone decider (`wit/pheromone`).
+pub mod pheromone {
+    pub use super::bindings::pheromone::exports::kgents::pheromone::sensing::{
+        Draft, Filter, Pheromone, Problem, Sensed,
+    };
+}
+
+/// Records of the health decider (`wit/health`).
+pub mod health {
+    pub use super::bindings::health::exports::kgents::health::judging::{
+        Limits, Outcome, Probe, Status, Verdict,
+    };
+}
+
+/// Records of the decider behind the mesh's own agents (`wit/agents`).
+pub mod agents {
+    pub use super::bindings::agents::exports::kgents::agents::conversing::{
+        Account, Amount, Consumer, Listing, Message, Operation, Outcome, Reply, Unclear,
+    };
+}
+
+/// The bytes of all five deciders.
+#[derive(Clone, Copy, Debug)]
+pub struct Artifacts<'a> {
+    /// Where does this go?
+    pub router: Artifact<'a>,
+    /// May this caller do that?
+    pub policy: Artifact<'a>,
+    /// How strong is this signal now?
+    pub pheromone: Artifact<'a>,
+    /// Is this agent healthy?
+    pub health: Artifact<'a>,
+    /// What does this message to one of the mesh's own agents ask for?
+    pub agents: Artifact<'a>,
+}
+
+/// All five deciders, loaded and warm.
+#[derive(Clone)]
+pub struct Deciders {
+    /// Where does this go?
+    pub router: Router,
+    /// Makes sets of policies, which then say who may do what.
+    pub policy: Policy,
+    /// How strong is this signal now?
+    pub pheromone: Pheromones,
+    /// Is this agent healthy?
+    pub health: Health,
+    /// What does this message to one of the mesh's own agents ask for?
+    pub agents: Agents,
+}
+
+impl Deciders {
+    /// Load all five.
+    ///
+    /// # Errors
+    /// The first decider that cannot be loaded, by name.
+    pub fn load(engine: &Engine, artifacts: &Artifacts<'_>) -> Result<Self, Error> {
+        Ok(Self {
+            router: Router::load(engine, &artifacts.router)?,
+            policy: Policy::load_decider(engine, &artifacts.policy)?,
+            pheromone: Pheromones::load(engine, &artifacts.pheromone)?,
+            health: Health::load(engine, &artifacts.health)?,
+            agents: Agents::load(engine, &artifacts.agents)?,
+        })
+    }
+}
+
+/// A stateless decider: its warm instances and where its code came from.
+struct Door<T: Send + 'static> {
+    pool: Pool<T>,
+    origin: Origin,
+}
+
+impl<T: Send + 'static> Clone for Door<T> {
+    fn clone(&self) -> Self {
+        Self {
+            pool: self.pool.clone(),
+            origin: self.origin,
+        }
+    }
+}
+
+impl<T: Send + 'static> Door<T> {
+    /// Load a component, check it against its world with `fit`, and warm up.
+    fn open<P: Send + Sync + 'static>(
+        engine: &Engine,
+        artifact: &Artifact<'_>,
+        fit: impl FnOnce(InstancePre<Bound>) -> wasmtime::Result<P>,
+        instantiate: impl Fn(&P, &mut Store<Bound>) -> wasmtime::Result<T> + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
+        let prepared = prepare(engine, artifact)?;
+        let origin = prepared.origin;
+        let (decider, world) = fitted(prepared, fit)?;
+        let limits = engine.config().small;
+        let make = {
+            let (engine, decider) = (engine.clone(), decider.clone());
+            move || {
+                Warm::load(&engine, &limits, |store| instantiate(&world, store))
+                    .map_err(|error| no_instance(&decider, &error))
+            }
+        };
+        let pool = Pool::new(engine, &decider, limits, None, Box::new(make))?;
+        Ok(Self { pool, origin })
+    }
+}
+
+/// Check a component's exports against its world.
+fn fitted<P>(
+    prepared: Prepared,
+    fit: impl FnOnce(InstancePre<Bound>) -> wasmtime::Result<P>,
+) -> Result<(String, P), Error> {
+    let Prepared {
+        name, component, ..
+    } = prepared;
+    match fit(component) {
+        Ok(world) => Ok((name, world)),
+        Err(error) => Err(Error::World {
+            decider: name,
+            detail: format!("{error:#}"),
+        }),
+    }
+}
+
+fn no_instance(decider: &str, error: &wasmtime::Error) -> Error {
+    Error::Instance {
+        decider: decider.to_owned(),
+        detail: format!("{error:#}"),
+    }
+}

@@ -1,0 +1,46 @@
+//! Generated from `wit/`: records and raw calls of the five worlds. The doors
+//! beside this file re-export the records; nothing else uses the raw calls.
+#![allow(
+    missing_docs,
+    reason = "the records' fields are documented where they are defined, in wit/"
+)]
+
+pub(crate) mod router {
+    wasmtime::component::bindgen!({
+        path: "../../wit/router",
+        world: "router",
+        additional_derives: [PartialEq],
+    });
+}
+
+pub(crate) mod policy {
+    wasmtime::component::bindgen!({
+        path: "../../wit/policy",
+        world: "policy",
+        additional_derives: [PartialEq],
+    });
+}
+
+pub(crate) mod pheromone {
+    wasmtime::component::bindgen!({
+        path: "../../wit/pheromone",
+        world: "pheromone",
+        additional_derives: [PartialEq],
+    });
+}
+
+pub(crate) mod health {
+    wasmtime::component::bindgen!({
+        path: "../../wit/health",
+        world: "health",
+        additional_derives: [PartialEq],
+    });
+}
+
+pub(crate) mod agents {
+    wasmtime::component::bindgen!({
+        path: "../../wit/agents",
+        world: "agents",
+        additional_derives: [PartialEq],
+    });
+}

@@ -1,0 +1,69 @@
+//! The policy behind `agents add --allow everyone`: written into the mesh
+//! folder, which the running mesh watches, and seen to be in force.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::Context;
+use crate::client::{Error, Mesh, chain};
+use crate::clock;
+use crate::exit::{Exit, Failure};
+use crate::{config::folder::POLICIES, templates};
+
+/// How long the mesh may take to notice: its watcher needs well below a second.
+const NOTICE_MS: u64 = 5_000;
+/// Between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Somebody with an identity and nothing else: what it may do, everyone may.
+const ANYONE: &str = "/users/kgents-anyone";
+
+/// Where policies are written.
+///
+/// # Errors
+/// When the running mesh has no folder.
+pub fn policies_of(mesh: &Mesh) -> Result<PathBuf, Failure> {
+    let dir = mesh.run().mesh_dir.as_deref().ok_or_else(|| {
+        Failure::new(
+            Exit::Failed,
+            "NO_MESH_DIR",
+            "--allow writes a policy, but this mesh runs without a folder",
+        )
+        .hint("run it from one: kgents init my-mesh && kgents up my-mesh")
+    })?;
+    Ok(dir.join(POLICIES))
+}
+
+/// Writes the policy that lets every identified principal use `agent`.
+///
+/// # Errors
+/// When the disk says no.
+pub fn write(policies: &Path, agent: &str) -> Result<PathBuf, Failure> {
+    let (name, text) = templates::allow_policy(agent);
+    let path = policies.join(name);
+    templates::put(&path, &text)
+        .map_err(|error| Failure::new(Exit::Failed, "POLICY_FILE", chain(&error)))?;
+    Ok(path)
+}
+
+/// Waits until somebody without any right of their own sees `agent`; false when
+/// that has not come true in five seconds.
+///
+/// # Errors
+/// When the mesh cannot be asked.
+pub async fn is_in_force(context: &Context, agent: &str) -> Result<bool, Failure> {
+    let path = format!("/v1/agents/{agent}");
+    let until_ms = clock::now_ms().saturating_add(NOTICE_MS);
+    let anyone = Mesh::find(&context.data_dir, ANYONE, clock::now_ms())?;
+    loop {
+        match anyone.get::<Value>(&path).await {
+            Ok(_) => return Ok(true),
+            Err(Error::Refused(_)) if clock::now_ms() < until_ms => {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            Err(Error::Refused(_)) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! `mesh.yaml`: who this mesh is and how it behaves. The doc comments below are
+//! what editors show, by way of the published schema.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::values::{Address, CardSource, HttpUrl, Label, Range, Span, TrustDomain};
+
+/// Name until somebody chooses one; `.local` is never a public name (RFC 6762).
+const TRUST_DOMAIN: &str = "mesh.local";
+/// The cluster's name until there are two.
+const CLUSTER: &str = "local";
+/// Beside, and not on, the ports that agents usually take (8000, 8080, 9999).
+const LISTEN_PORT: u16 = 8420;
+/// Next to the port of callers.
+const ADMIN_PORT: u16 = 8421;
+/// Agents think: a minute is what HTTP clients of language models wait.
+const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(60);
+/// A connection that takes longer than a lost packet and its retries is dead.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A searched agent is accepted when four in five such decisions are right.
+const ACCEPT: f32 = 0.8;
+/// Above this a local agent wins over a slightly better one elsewhere.
+const PREFER_LOCAL: f32 = 0.85;
+/// Often enough to notice within half a minute (three failures make failed).
+const HEALTH_EVERY: Duration = Duration::from_secs(10);
+/// Slower than this is degraded, so waiting longer would tell nothing more.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
+/// 4 MiB: a long document as text; pictures travel by URL.
+const BODY_BYTES: u64 = 4 * 1024 * 1024;
+
+/// The mesh: who it is, where it listens, whom it may call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "mesh.yaml")]
+pub struct MeshFile {
+    /// Root of all identities here: `spiffe://<trust_domain>/agents/<name>`.
+    pub trust_domain: TrustDomain,
+    /// This cluster's name, for routing and audit.
+    pub cluster: Label,
+    /// Where it stands, for example `eu-west-1`; policies may ask for it.
+    pub region: Option<Label>,
+    /// Where callers connect: an IP address and a port; port 0 takes a free one.
+    pub listen: Address,
+    /// Where `/metrics` is served; keep it on loopback.
+    pub admin: Address,
+    /// Whether callers without an identity are let in, as the user `anonymous`.
+    pub anonymous: Anonymous,
+    /// Which addresses agents may have, and how long to wait for them.
+    pub upstreams: Upstreams,
+    /// The agent that takes what nobody else takes; none by default.
+    pub fallback: Option<Label>,
+    /// When a searched agent is good enough: calibrated probabilities.
+    pub thresholds: Thresholds,
+    /// Cards of agents to register at start: URLs, or files in this folder.
+    pub agents: Vec<CardSource>,
+    /// How carefully interactions are recorded.
+    pub audit: Audit,
+    /// How often agents are probed.
+    pub health: Health,
+    /// The largest things that are accepted.
+    pub limits: Limits,
+    /// The URL that callers see, where a proxy stands in front of the mesh.
+    pub public_url: Option<HttpUrl>,
+}
+
+/// Callers without an identity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Anonymous {
+    /// They are refused with 401.
+    #[default]
+    Deny,
+    /// They are the user `anonymous`; policies decide what that may do.
+    Allow,
+}
+
+/// The addresses of agents, and patience with them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Upstreams {
+    /// Ranges besides public addresses: `loopback`, `private`, or a CIDR.
+    pub allow: Vec<Range>,
+    /// How long an agent may stay silent before it has timed out.
+    pub timeout: Span,
+    /// How long connecting may take.
+    pub connect_timeout: Span,
+}
+
+/// Calibrated probabilities, 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Thresholds {
+    /// A searched agent is accepted from here on.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub accept: f32,
+    /// A local agent from here on wins over a better one in another cluster.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub prefer_local: f32,
+}
+
+/// The audit trail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Audit {
+    /// True: an agent is only called once the intent is safe on disk. False:
+    /// a crash may leave a call unrecorded that was under way.
+    pub strict: bool,
+}
+
+/// Probing of agents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Health {
+    /// Time between two probes of one agent.
+    pub every: Span,
+    /// A slower answer degrades the agent.
+    pub timeout: Span,
+}
+
+/// The largest things that are accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Bytes of one request's body: 1 KiB to 64 MiB.
+    #[schemars(range(min = 1024, max = 67_108_864))]
+    pub body: u64,
+}
+
+impl Default for MeshFile {
+    fn default() -> Self {
+        let loopback = |port| Address::of(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        Self {
+            trust_domain: TrustDomain::of(TRUST_DOMAIN),
+            cluster: Label::of(CLUSTER),
+            region: None,
+            listen: loopback(LISTEN_PORT),
+            admin: loopback(ADMIN_PORT),
+            anonymous: Anonymous::default(),
+            upstreams: Upstreams::default(),
+            fallback: None,
+            thresholds: Thresholds::default(),
+            agents: Vec::new(),
+            audit: Audit::default(),
+            health: Health::default(),
+            limits: Limits::default(),
+            public_url: None,
+        }
+    }
+}
+
+impl Default for Upstreams {
+    fn default() -> Self {
+        Self {
+            // What `init` writes: agents on this machine work at once, a
+            // company's network only when its operator says so.
+            allow: vec![Range::Loopback],
+            timeout: Span::of(UPSTREAM_TIMEOUT),
+            connect_timeout: Span::of(CONNECT_TIMEOUT),
+        }
+    }
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self {
+            accept: ACCEPT,
+            prefer_local: PREFER_LOCAL,
+        }
+    }
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        // Losing the record of a call that was made is what an audit is against.
+        Self { strict: true }
+    }
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self {
+            every: Span::of(HEALTH_EVERY),
+            timeout: Span::of(HEALTH_TIMEOUT),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { body: BODY_BYTES }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::read::parse;
+    use super::*;
+
+    fn mistakes(yaml: &str) -> Vec<String> {
+        match parse::<MeshFile>(yaml) {
+            Ok(file) => panic!("accepted {file:?}"),
+            Err(mistakes) => mistakes.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    #[test]
+    fn an_empty_file_is_the_defaults() {
+        assert_eq!(parse::<MeshFile>("").unwrap(), MeshFile::default());
+        assert_eq!(
+            parse::<MeshFile>("# nothing yet\n").unwrap(),
+            MeshFile::default()
+        );
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let file = parse::<MeshFile>(
+            "trust_domain: acme.example\ncluster: eu\nregion: eu-west-1\nlisten: '[::1]:0'\n\
+             admin: 127.0.0.1:1\nanonymous: allow\n\
+             upstreams: {allow: [loopback, private, 10.0.0.0/8], timeout: 2m 30s, connect_timeout: 1s}\n\
+             fallback: echo\nthresholds: {accept: 0.5, prefer_local: 1}\n\
+             agents: [http://a.example/card, cards/b.yaml]\naudit: {strict: false}\n\
+             health: {every: 1m, timeout: 2s}\nlimits: {body: 1024}\npublic_url: https://m.example\n",
+        )
+        .unwrap();
+        assert_eq!(file.trust_domain.get(), "acme.example");
+        assert_eq!(file.upstreams.timeout.get(), Duration::from_secs(150));
+        assert_eq!(file.upstreams.allow.len(), 3);
+        assert_eq!(file.anonymous, Anonymous::Allow);
+        assert_eq!(file.agents.len(), 2);
+        assert_eq!(file.limits.body, 1024);
+        assert!(!file.audit.strict);
+        let again = serde_saphyr::to_string(&file).unwrap();
+        assert_eq!(parse::<MeshFile>(&again).unwrap(), file);
+    }
+
+    #[test]
+    fn every_mistake_is_reported_with_its_line() {
+        assert_eq!(
+            mistakes(
+                "trust_domian: x\ncluster: Not A Label\nlisten: here\nanonymous: maybe\n\
+                 upstreams:\n  allow: [10.0.0.0/99]\n  timeout: soon\n  conect_timeout: 1s\n\
+                 thresholds: {accept: 1.5}\nlimits: {body: 1}\nhealth: 10s\nagents: [ftp://x]\n"
+            ),
+            [
+                "line 1: `trust_domian` is not known; did you mean `trust_domain`?",
+                "line 2: cluster: `Not A Label` is not a name; use 1 to 63 of a-z, 0-9 and `-`, not at the ends (RFC 1123)",
+                "line 3: listen: `here` is not an address; write an IP address and a port like `127.0.0.1:8420`",
+                "line 4: anonymous: `maybe` is none of `deny`, `allow`",
+                "line 6: upstreams.allow[0]: `10.0.0.0/99` is no range; write `loopback`, `private` or a network like `10.1.0.0/16`",
+                "line 7: upstreams.timeout: `soon` is not a duration; write a duration like `10s` or `2m 30s`",
+                "line 8: upstreams: `conect_timeout` is not known; did you mean `connect_timeout`?",
+                "line 9: thresholds.accept: is 1.5, must be at most 1",
+                "line 10: limits.body: is 1, must be at least 1024",
+                "line 11: health: must be a mapping, not text",
+                "line 12: agents[0]: `ftp://x` is neither an http(s) URL nor a .json or .yaml file inside the mesh folder",
+            ]
+        );
+    }
+}

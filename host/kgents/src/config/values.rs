@@ -1,0 +1,404 @@
+//! Values that a configuration file writes as text: durations, addresses,
+//! ranges, names. Each is parsed once, and knows how to say what is right.
+
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A length of time written like `10s` or `2m 30s`; above 0 and at most a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String", extend("format" = "kgents-duration", "examples" = ["10s", "2m 30s"]))]
+pub struct Span(Duration);
+
+/// Longest duration a file may ask for: longer is a slip of the unit.
+const SPAN_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A socket address like `127.0.0.1:8420`; port 0 takes a free one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String", extend("format" = "kgents-address", "examples" = ["127.0.0.1:8420", "[::1]:0"]))]
+pub struct Address(SocketAddr);
+
+/// Network addresses that agents may have: `loopback`, `private`, or a CIDR.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String", extend("format" = "kgents-range", "examples" = ["loopback", "private", "10.1.0.0/16"]))]
+pub enum Range {
+    /// 127.0.0.0/8 and ::1.
+    Loopback,
+    /// RFC 1918 and RFC 4193: 10/8, 172.16/12, 192.168/16, fc00::/7. Not
+    /// link-local, where clouds serve credentials: name that as a CIDR.
+    Private,
+    /// One network; the bits after its prefix are 0.
+    Cidr(IpNet),
+}
+
+/// An RFC 1123 label: 1 to 63 of a–z, 0–9 and `-`, not at the ends.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String", extend("format" = "kgents-label", "examples" = ["translation"]))]
+pub struct Label(String);
+
+/// A SPIFFE trust domain: 1 to 255 of a–z, 0–9, `.`, `-` and `_`.
+/// Source: SPIFFE ID specification, section 2.1.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String", extend("format" = "kgents-trust-domain", "examples" = ["mesh.local"]))]
+pub struct TrustDomain(String);
+
+/// An `http://` or `https://` URL with a host and without credentials.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String", extend("format" = "kgents-url", "examples" = ["https://mesh.example.com"]))]
+pub struct HttpUrl(String);
+
+/// Where an agent's card is: an `http(s)://` URL, or a file relative to the
+/// mesh folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String", extend("format" = "kgents-card-source", "examples" = ["https://agents.example.com/.well-known/agent-card.json", "cards/planner.json"]))]
+pub enum CardSource {
+    /// Fetched when the mesh starts.
+    Url(HttpUrl),
+    /// Read from the mesh folder; never outside it.
+    File(String),
+}
+
+impl Span {
+    /// The duration.
+    pub const fn get(self) -> Duration {
+        self.0
+    }
+
+    /// A default from this program's own constants.
+    pub const fn of(duration: Duration) -> Self {
+        Self(duration)
+    }
+}
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let right = "write a duration like `10s` or `2m 30s`";
+        let duration = humantime::parse_duration(text)
+            .map_err(|_| format!("`{text}` is not a duration; {right}"))?;
+        if duration.is_zero() || duration > SPAN_MAX {
+            return Err(format!("`{text}` must be above 0 and at most `1day`"));
+        }
+        Ok(Self(duration))
+    }
+}
+
+impl Address {
+    /// The address.
+    pub const fn get(self) -> SocketAddr {
+        self.0
+    }
+
+    /// A default from this program's own constants.
+    pub const fn of(address: SocketAddr) -> Self {
+        Self(address)
+    }
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|_| {
+            format!(
+                "`{text}` is not an address; write an IP address and a port like `127.0.0.1:8420`"
+            )
+        })
+    }
+}
+
+impl Range {
+    /// The networks it stands for.
+    pub fn networks(&self) -> Vec<IpNet> {
+        let known = |texts: &[&str]| texts.iter().filter_map(|text| text.parse().ok()).collect();
+        match self {
+            Self::Loopback => known(&["127.0.0.0/8", "::1/128"]),
+            Self::Private => known(&["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"]),
+            Self::Cidr(net) => vec![*net],
+        }
+    }
+}
+
+impl FromStr for Range {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "loopback" => Ok(Self::Loopback),
+            "private" => Ok(Self::Private),
+            _ => network(text).map(Self::Cidr),
+        }
+    }
+}
+
+/// Reads a network like `10.1.0.0/16`.
+fn network(text: &str) -> Result<IpNet, String> {
+    let net: IpNet = text.parse().map_err(|_| {
+        format!("`{text}` is no range; write `loopback`, `private` or a network like `10.1.0.0/16`")
+    })?;
+    if net.trunc() != net {
+        return Err(format!(
+            "`{text}` has address bits beyond its prefix; write `{}`",
+            net.trunc()
+        ));
+    }
+    Ok(net)
+}
+
+impl Label {
+    /// A default from this program's own constants, which a test checks.
+    pub fn of(text: &'static str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// The label.
+    pub fn get(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Label {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let fits = (1..=63).contains(&text.len())
+            && text.chars().all(allowed)
+            && !text.starts_with('-')
+            && !text.ends_with('-');
+        if fits {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(format!(
+            "`{text}` is not a name; use 1 to 63 of a-z, 0-9 and `-`, not at the ends (RFC 1123)"
+        ))
+    }
+}
+
+impl TrustDomain {
+    /// A default from this program's own constants, which a test checks.
+    pub fn of(text: &'static str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// The trust domain.
+    pub fn get(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for TrustDomain {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let allowed =
+            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-' | '_');
+        if (1..=255).contains(&text.len()) && text.chars().all(allowed) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(format!(
+            "`{text}` is not a trust domain; use a-z, 0-9, `.`, `-` and `_` like `mesh.local`"
+        ))
+    }
+}
+
+impl HttpUrl {
+    /// The URL as written.
+    pub fn get(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for HttpUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is not a URL; write one like `https://mesh.example.com`");
+        let uri: http::Uri = text.parse().map_err(|_| wrong())?;
+        if !matches!(uri.scheme_str(), Some("http" | "https")) {
+            return Err(wrong());
+        }
+        let authority = uri.authority().ok_or_else(wrong)?;
+        if authority.as_str().contains('@') {
+            return Err("a URL must not carry a password; put it under `credentials`".to_owned());
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl FromStr for CardSource {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.starts_with("http://") || text.starts_with("https://") {
+            return text.parse().map(Self::Url);
+        }
+        let path = std::path::Path::new(text);
+        let inside = path.components().all(|part| {
+            matches!(
+                part,
+                std::path::Component::Normal(_) | std::path::Component::CurDir
+            )
+        });
+        let known = path
+            .extension()
+            .is_some_and(|ending| ["json", "yaml", "yml"].iter().any(|known| ending == *known));
+        if inside && known && !text.contains("://") {
+            return Ok(Self::File(text.to_owned()));
+        }
+        Err(format!(
+            "`{text}` is neither an http(s) URL nor a .json or .yaml file inside the mesh folder"
+        ))
+    }
+}
+
+/// Gives a text value its two serde directions.
+macro_rules! written_as_text {
+    ($($name:ident => $show:expr;)*) => {$(
+        impl TryFrom<String> for $name {
+            type Error = String;
+
+            fn try_from(text: String) -> Result<Self, String> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                let show: fn(&$name) -> String = $show;
+                show(&value)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                let show: fn(&$name) -> String = $show;
+                formatter.write_str(&show(self))
+            }
+        }
+    )*};
+}
+
+written_as_text! {
+    Span => |span| humantime::format_duration(span.0).to_string();
+    Address => |address| address.0.to_string();
+    Range => |range| match range {
+        Range::Loopback => "loopback".to_owned(),
+        Range::Private => "private".to_owned(),
+        Range::Cidr(net) => net.to_string(),
+    };
+    Label => |label| label.0.clone();
+    TrustDomain => |domain| domain.0.clone();
+    HttpUrl => |url| url.0.clone();
+    CardSource => |source| match source {
+        CardSource::Url(url) => url.0.clone(),
+        CardSource::File(file) => file.clone(),
+    };
+}
+
+/// Checks a text against one of the formats above, for the schema's check.
+///
+/// # Errors
+/// What is wrong with it, with what would be right.
+pub fn check_format(format: &str, text: &str) -> Result<(), String> {
+    match format {
+        "kgents-duration" => text.parse::<Span>().map(drop),
+        "kgents-address" => text.parse::<Address>().map(drop),
+        "kgents-range" => text.parse::<Range>().map(drop),
+        "kgents-label" => text.parse::<Label>().map(drop),
+        "kgents-trust-domain" => text.parse::<TrustDomain>().map(drop),
+        "kgents-url" => text.parse::<HttpUrl>().map(drop),
+        "kgents-card-source" => text.parse::<CardSource>().map(drop),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn each_format_takes_what_is_right_and_refuses_what_is_wrong() {
+        let cases = [
+            ("kgents-duration", "10s", true),
+            ("kgents-duration", "0s", false),
+            ("kgents-duration", "2days", false),
+            ("kgents-duration", "ten", false),
+            ("kgents-address", "127.0.0.1:0", true),
+            ("kgents-address", "localhost:80", false),
+            ("kgents-range", "loopback", true),
+            ("kgents-range", "10.1.0.0/16", true),
+            ("kgents-range", "10.1.2.0/16", false),
+            ("kgents-range", "10.0.0.0/33", false),
+            ("kgents-range", "fd00::/8", true),
+            ("kgents-range", "everything", false),
+            ("kgents-label", "b-gent", true),
+            ("kgents-label", "B-gent", false),
+            ("kgents-label", "-a", false),
+            ("kgents-trust-domain", "mesh.local", true),
+            ("kgents-trust-domain", "spiffe://x", false),
+            ("kgents-url", "https://a.example/x", true),
+            ("kgents-url", "ftp://a.example", false),
+            ("kgents-url", "http://u:p@a.example", false),
+            ("kgents-card-source", "cards/a.json", true),
+            ("kgents-card-source", "../a.json", false),
+            ("kgents-card-source", "/etc/passwd", false),
+            ("kgents-card-source", "file:///a.json", false),
+        ];
+        for (format, text, right) in cases {
+            assert_eq!(check_format(format, text).is_ok(), right, "{format} {text}");
+        }
+    }
+
+    #[test]
+    fn a_range_knows_what_lies_in_it() {
+        let cases = [
+            ("loopback", "127.9.9.9", true),
+            ("loopback", "::1", true),
+            ("loopback", "10.0.0.1", false),
+            ("private", "192.168.1.1", true),
+            ("private", "169.254.169.254", false),
+            ("private", "fd00::1", true),
+            ("private", "8.8.8.8", false),
+            ("10.1.0.0/16", "10.1.255.255", true),
+            ("10.1.0.0/16", "10.2.0.0", false),
+            ("::/0", "8.8.8.8", false),
+        ];
+        for (range, address, inside) in cases {
+            let range: Range = range.parse().unwrap();
+            let address: std::net::IpAddr = address.parse().unwrap();
+            let found = range.networks().iter().any(|net| net.contains(&address));
+            assert_eq!(found, inside, "{range} {address}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_a_format_panic(text in "\\PC{0,60}") {
+            for format in ["duration", "address", "range", "label", "trust-domain", "url", "card-source"] {
+                let _ = check_format(&format!("kgents-{format}"), &text);
+            }
+        }
+
+        #[test]
+        fn a_network_reads_back_as_written(address: u32, bits in 0u8..=32) {
+            let net = ipnet::Ipv4Net::new(address.into(), bits).unwrap().trunc();
+            let range = Range::Cidr(net.into());
+            prop_assert_eq!(range.to_string().parse::<Range>(), Ok(range));
+            prop_assert!(net.contains(&std::net::Ipv4Addr::from(address)));
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! The dialler: the only place from which the mesh calls out, and only to
+//! interfaces that are registered and addresses that are allowed.
+//!
+//! Reading order: `allow` (where to), `connect` (how), this file (what).
+
+mod allow;
+mod connect;
+
+pub use allow::{Allow, Rule};
+
+use crate::identity::{Authority, Grant};
+use crate::ports::{Answer, Dial};
+use crate::registry::Agent;
+use crate::trace::TraceContext;
+use bytes::{Bytes, BytesMut};
+use connect::Client;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use http::{HeaderName, HeaderValue, Request, Response, header};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use kgents_gateway::call::{Failure, FailureKind, Operation, Payload};
+use kgents_gateway::card::{Credentials, Interface};
+use kgents_gateway::upstream::{self, Events, UpstreamRequest};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Largest whole answer that is read.
+const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Largest card that is fetched.
+const CARD_BYTES_MAX: usize = 1024 * 1024;
+/// How long a token for an upstream lives: longer than a call may take.
+const SVID_TTL: Duration = Duration::from_secs(900);
+
+/// How long the dialler waits.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// For a connection.
+    pub connect: Duration,
+    /// For a whole answer, or for the next event of a stream.
+    pub answer: Duration,
+}
+
+/// Calls agents over HTTP.
+pub struct Dialler {
+    client: Client,
+    allow: Arc<Allow>,
+    timeouts: Timeouts,
+    authority: Arc<Authority>,
+    clock: Arc<dyn crate::clock::Clock>,
+}
+
+impl Dialler {
+    /// A dialler that reaches what `allow` says.
+    ///
+    /// # Errors
+    /// When the system's certificate roots cannot be read.
+    pub fn new(
+        allow: Allow,
+        timeouts: Timeouts,
+        authority: Arc<Authority>,
+        clock: Arc<dyn crate::clock::Clock>,
+    ) -> std::io::Result<Self> {
+        let allow = Arc::new(allow);
+        let client = connect::client(Arc::clone(&allow), timeouts.connect)?;
+        Ok(Self { client, allow, timeouts, authority, clock })
+    }
+
+    async fn send(
+        &self,
+        agent: &Agent,
+        interface: &Interface,
+        request: UpstreamRequest,
+        trace: &TraceContext,
+    ) -> Result<Response<Incoming>, Failure> {
+        self.allow.check_url(&interface.url).map_err(|reason| {
+            Failure::new(FailureKind::Unreachable, format!("agent `{}`: {reason}", agent.name))
+                .hint("allow the range under `upstreams.allow` in mesh.yaml")
+        })?;
+        let mut builder = Request::builder()
+            .method(request.method)
+            .uri(&request.url)
+            .header(header::ACCEPT, request.accept)
+            .header("traceparent", trace.traceparent());
+        for (name, value) in upstream::HEADERS {
+            builder = builder.header(*name, *value);
+        }
+        if let Some(content_type) = request.content_type {
+            builder = builder.header(header::CONTENT_TYPE, content_type);
+        }
+        if let Some((name, value)) = self.credentials(agent)? {
+            builder = builder.header(name, value);
+        }
+        let request = builder.body(Full::new(request.body)).map_err(|error| {
+            tracing::error!(%error, agent = agent.name, "the upstream request cannot be built");
+            Failure::new(FailureKind::Unreachable, format!("agent `{}` has an odd URL", agent.name))
+        })?;
+        self.client.request(request).await.map_err(|error| unreachable(&agent.name, &error))
+    }
+
+    /// The header that the operator configured for this agent; the caller's
+    /// own credentials never travel.
+    fn credentials(&self, agent: &Agent) -> Result<Option<(HeaderName, HeaderValue)>, Failure> {
+        let Some(credentials) = &agent.card.credentials else { return Ok(None) };
+        let fail = |what: String| {
+            Failure::new(FailureKind::Unreachable, format!("agent `{}`: {what}", agent.name))
+                .hint("mend `spec.credentials` of its card")
+        };
+        let (name, secret) = match credentials {
+            Credentials::BearerFile(path) => (None, read_secret(path).map_err(fail)?),
+            Credentials::BearerEnv(name) => (None, env_secret(name).map_err(fail)?),
+            Credentials::Header { name, source } => {
+                (Some(name.as_str()), header_secret(source).map_err(fail)?)
+            }
+            Credentials::Svid => (None, self.svid(agent).map_err(fail)?),
+        };
+        let (name, value) = match name {
+            Some(name) => (HeaderName::try_from(name).ok(), secret),
+            None => (Some(header::AUTHORIZATION), format!("Bearer {secret}")),
+        };
+        let mut value = HeaderValue::try_from(value)
+            .map_err(|_| fail("its secret holds characters no header may".to_owned()))?;
+        value.set_sensitive(true);
+        Ok(name.map(|name| (name, value)))
+    }
+
+    fn svid(&self, agent: &Agent) -> Result<String, String> {
+        let domain = self.authority.trust_domain();
+        let grant = Grant {
+            path: "/gateways/mesh".to_owned(),
+            audience: format!("spiffe://{domain}/agents/{}", agent.name),
+            ttl: SVID_TTL,
+        };
+        self.authority.issue(&grant, self.clock.now_ms()).map_err(|error| error.to_string())
+    }
+
+    async fn call(
+        &self,
+        agent: &Agent,
+        operation: &Operation,
+        trace: &TraceContext,
+    ) -> Result<Answer, Failure> {
+        let Some(interface) = agent.card.interfaces.first() else {
+            let message = format!("agent `{}` has no interface", agent.name);
+            return Err(Failure::new(FailureKind::Unreachable, message));
+        };
+        let request = upstream::request(interface.binding, &interface.url, operation, 1)?;
+        let streaming = matches!(operation, Operation::StreamMessage(_));
+        let late = || timed_out(&agent.name, self.timeouts.answer);
+        let send = self.send(agent, interface, request, trace);
+        let response = tokio::time::timeout(self.timeouts.answer, send).await.map_err(|_| late())??;
+        let content_type = content_type(&response);
+        if streaming && content_type.starts_with("text/event-stream") {
+            let (status, body) = (response.status(), response.into_body());
+            if status.is_success() {
+                let events = Events::new(interface.binding, 1);
+                return Ok(Answer::Events(self.events(agent.name.clone(), body, events)));
+            }
+        } else {
+            let status = response.status();
+            let whole = read_body(response.into_body(), ANSWER_BYTES_MAX);
+            let body = tokio::time::timeout(self.timeouts.answer, whole)
+                .await
+                .map_err(|_| late())?
+                .map_err(|what| broken(&agent.name, &what))?;
+            return upstream::answer(interface.binding, status, &content_type, body, operation, 1)
+                .map(Answer::Once);
+        }
+        Err(broken(&agent.name, "an error as a stream"))
+    }
+
+    fn events(
+        &self,
+        agent: String,
+        body: Incoming,
+        events: Events,
+    ) -> BoxStream<'static, Result<Payload, Failure>> {
+        let wait = self.timeouts.answer;
+        let state = (body, events, agent, false);
+        stream::unfold(state, move |(mut body, mut events, agent, done)| async move {
+            if done {
+                return None;
+            }
+            loop {
+                if let Some(event) = events.next() {
+                    let done = event.is_err();
+                    return Some((event, (body, events, agent, done)));
+                }
+                let chunk = match tokio::time::timeout(wait, body.frame()).await {
+                    Err(_) => {
+                        let late = timed_out(&agent, wait);
+                        return Some((Err(late), (body, events, agent, true)));
+                    }
+                    Ok(None) => {
+                        return events.finish().map(|e| (e, (body, events, agent, true)));
+                    }
+                    Ok(Some(Err(error))) => {
+                        tracing::debug!(%error, agent, "the agent's stream broke");
+                        let failure = broken(&agent, "a stream that broke off");
+                        return Some((Err(failure), (body, events, agent, true)));
+                    }
+                    Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+                };
+                events.feed(&chunk);
+            }
+        })
+        .boxed()
+    }
+
+    async fn card(&self, url: &str) -> Result<Payload, Failure> {
+        self.allow.check_url(url).map_err(|reason| {
+            Failure::new(FailureKind::Refused, format!("`url`: {reason}"))
+                .hint("allow the range under `upstreams.allow` in mesh.yaml")
+        })?;
+        let request = Request::get(url)
+            .header(header::ACCEPT, "application/json")
+            .body(Full::default())
+            .map_err(|_| Failure::new(FailureKind::Refused, format!("`url`: `{url}` is no URL")))?;
+        let get = async {
+            let response = self.client.request(request).await.map_err(|e| unreachable(url, &e))?;
+            if !response.status().is_success() {
+                let message = format!("`url`: `{url}` answered {}", response.status().as_u16());
+                return Err(Failure::new(FailureKind::Refused, message)
+                    .hint("give the address of the card, for example http://HOST/.well-known/agent-card.json"));
+            }
+            read_body(response.into_body(), CARD_BYTES_MAX).await.map_err(|w| broken(url, &w))
+        };
+        let body = tokio::time::timeout(self.timeouts.answer, get)
+            .await
+            .map_err(|_| timed_out(url, self.timeouts.answer))??;
+        Payload::parse(body).map_err(|_| {
+            Failure::new(FailureKind::Refused, format!("`url`: `{url}` did not answer JSON"))
+        })
+    }
+}
+
+impl Dial for Dialler {
+    fn dial<'a>(
+        &'a self,
+        agent: &'a Agent,
+        operation: &'a Operation,
+        trace: &'a TraceContext,
+    ) -> BoxFuture<'a, Result<Answer, Failure>> {
+        Box::pin(self.call(agent, operation, trace))
+    }
+
+    fn fetch_card<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Payload, Failure>> {
+        Box::pin(self.card(url))
+    }
+}
+
+async fn read_body(mut body: Incoming, max: usize) -> Result<Bytes, String> {
+    let mut whole: Option<Bytes> = None;
+    let mut more = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| "an answer that broke off".to_owned())?;
+        let Ok(data) = frame.into_data() else { continue };
+        if whole.as_ref().map_or(0, Bytes::len) + more.len() + data.len() > max {
+            return Err(format!("more than {max} bytes"));
+        }
+        // Most answers are one frame: that one is not copied.
+        match (&whole, more.is_empty()) {
+            (None, true) => whole = Some(data),
+            (Some(first), true) => {
+                more.extend_from_slice(first);
+                more.extend_from_slice(&data);
+                whole = None;
+            }
+            _ => more.extend_from_slice(&data),
+        }
+    }
+    Ok(whole.unwrap_or_else(|| more.freeze()))
+}
+
+fn content_type(response: &Response<Incoming>) -> String {
+    response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+        .to_ascii_lowercase()
+}
+
+fn read_secret(path: &str) -> Result<String, String> {
+    std::fs::read_to_string(path)
+        .map(|text| text.trim().to_owned())
+        .map_err(|error| format!("its secret in `{path}` cannot be read: {error}"))
+}
+
+fn env_secret(name: &str) -> Result<String, String> {
+    std::env::var(name).map_err(|_| format!("the environment has no `{name}`"))
+}
+
+fn header_secret(source: &kgents_gateway::card::SecretSource) -> Result<String, String> {
+    match source {
+        kgents_gateway::card::SecretSource::File(path) => read_secret(path),
+        kgents_gateway::card::SecretSource::Env(name) => env_secret(name),
+    }
+}
+
+fn unreachable(agent: &str, error: &hyper_util::client::legacy::Error) -> Failure {
+    tracing::debug!(agent, ?error, "unreachable");
+    let why = if error.is_connect() { "cannot be reached" } else { "broke the connection" };
+    Failure::new(FailureKind::Unreachable, format!("`{agent}` {why}"))
+        .hint("is it running where its card says? kgents agents show NAME")
+}
+
+fn timed_out(agent: &str, after: Duration) -> Failure {
+    Failure::new(
+        FailureKind::TimedOut,
+        format!("`{agent}` did not answer within {} s", after.as_secs_f32()),
+    )
+    .hint("raise `upstreams.timeout` in mesh.yaml if it needs longer")
+}
+
+fn broken(agent: &str, what: &str) -> Failure {
+    Failure::new(FailureKind::InvalidAgentResponse, format!("`{agent}` answered {what}"))
+}

@@ -1,0 +1,188 @@
+//! The registry: which agents there are. Cards are kept raw and revisioned;
+//! what is derived from them (names, index) is rebuilt as one immutable
+//! directory at each change, so that readers never wait.
+//!
+//! Reading order: `directory`, `embed`, this file.
+
+mod directory;
+mod embed;
+
+pub use directory::{Agent, Directory, Origin, Status, Via};
+pub use embed::Embedder;
+
+use crate::store::{self, Store};
+use arc_swap::ArcSwap;
+use kgents_gateway::call::{Failure, FailureKind, Payload};
+use kgents_gateway::card::Card;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Names of the mesh's own agents, which no card may take.
+pub const OWN_AGENTS: [&str; 3] = ["b-gent", "l-gent", "echo"];
+
+/// A card as it is stored.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    card: Payload,
+    source: String,
+    revision: u64,
+}
+
+/// A card to be registered under a name.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// RFC 1123 label.
+    pub name: String,
+    /// The parsed card.
+    pub card: Card,
+    /// Where it came from: a URL, `api`, or a file.
+    pub source: String,
+}
+
+/// The registry.
+pub struct Registry {
+    store: Arc<Store>,
+    directory: ArcSwap<Directory>,
+    embedder: Embedder,
+    cluster: Arc<str>,
+    own: Vec<Arc<Agent>>,
+    changing: Mutex<()>,
+}
+
+impl Registry {
+    /// Opens the registry on its store. `own` are the mesh's own agents.
+    /// A stored card that no longer parses is left out with a warning, and
+    /// stays stored.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn open(
+        store: Arc<Store>,
+        embedder: Embedder,
+        cluster: &str,
+        own: Vec<(String, Card)>,
+    ) -> Result<Self, store::Error> {
+        let cluster: Arc<str> = cluster.into();
+        let own = own
+            .into_iter()
+            .map(|(name, card)| Arc::new(Agent::new(name, card, Origin::Own, 0, &cluster)))
+            .collect::<Vec<_>>();
+        let (revision, rows) = store.cards()?;
+        let mut agents: Vec<Arc<Agent>> = own.clone();
+        for (name, bytes) in rows {
+            match read(&bytes) {
+                Ok((card, source, at)) => {
+                    let origin = Origin::Registered { source };
+                    agents.push(Arc::new(Agent::new(name, card, origin, at, &cluster)));
+                }
+                Err(problem) => tracing::warn!(agent = name, problem, "a stored card is left out"),
+            }
+        }
+        let directory = Directory::build(revision, agents, &embedder);
+        Ok(Self {
+            store,
+            directory: ArcSwap::from_pointee(directory),
+            embedder,
+            cluster,
+            own,
+            changing: Mutex::new(()),
+        })
+    }
+
+    /// The directory as it is now.
+    pub fn directory(&self) -> Arc<Directory> {
+        self.directory.load_full()
+    }
+
+    /// What turns questions into vectors.
+    pub fn embedder(&self) -> &Embedder {
+        &self.embedder
+    }
+
+    /// Adds or replaces agents; durable when it returns. Blocks while texts
+    /// are embedded, so call it off the async threads. Returns the revision
+    /// and, per entry, whether it is new.
+    ///
+    /// # Errors
+    /// `Refused` for a name that is the mesh's own, `Unavailable` when the
+    /// store fails; nothing is changed then.
+    pub fn put(&self, entries: Vec<Entry>) -> Result<(u64, Vec<bool>), Failure> {
+        for entry in &entries {
+            if OWN_AGENTS.contains(&entry.name.as_str()) {
+                return Err(Failure::new(
+                    FailureKind::Refused,
+                    format!("`name`: `{}` is one of the mesh's own agents", entry.name),
+                )
+                .hint("register it under another name: --name NAME"));
+            }
+        }
+        let _one_at_a_time = self.changing.lock();
+        let old = self.directory();
+        let revision = old.revision + 1;
+        let mut rows = Vec::new();
+        let mut created = Vec::new();
+        let mut agents: Vec<Arc<Agent>> = old.agents().cloned().collect();
+        for entry in entries {
+            created.push(old.agent(&entry.name).is_none());
+            let stored = Stored {
+                card: entry.card.raw().clone(),
+                source: entry.source.clone(),
+                revision,
+            };
+            rows.push((entry.name.clone(), serde_json::to_vec(&stored).unwrap_or_default()));
+            agents.retain(|agent| agent.name != entry.name);
+            let origin = Origin::Registered { source: entry.source };
+            let agent = Agent::new(entry.name, entry.card, origin, revision, &self.cluster);
+            agents.push(Arc::new(agent));
+        }
+        let directory = Directory::build(revision, agents, &self.embedder);
+        let changes: Vec<_> =
+            rows.iter().map(|(name, row)| (name.as_str(), Some(row.as_slice()))).collect();
+        self.store.change_cards(revision, &changes).map_err(unavailable)?;
+        self.directory.store(Arc::new(directory));
+        Ok((revision, created))
+    }
+
+    /// Takes an agent out; durable when it returns. Returns the revision.
+    ///
+    /// # Errors
+    /// `UnknownAgent`, `Refused` for the mesh's own, `Unavailable` when the
+    /// store fails.
+    pub fn remove(&self, name: &str) -> Result<u64, Failure> {
+        if self.own.iter().any(|agent| agent.name == name) {
+            let message = format!("`{name}` is one of the mesh's own agents and stays");
+            return Err(Failure::new(FailureKind::Refused, message));
+        }
+        let _one_at_a_time = self.changing.lock();
+        let old = self.directory();
+        if old.agent(name).is_none() {
+            return Err(unknown(name));
+        }
+        let revision = old.revision + 1;
+        let agents = old.agents().filter(|agent| agent.name != name).cloned().collect();
+        let directory = Directory::build(revision, agents, &self.embedder);
+        self.store.change_cards(revision, &[(name, None)]).map_err(unavailable)?;
+        self.directory.store(Arc::new(directory));
+        Ok(revision)
+    }
+}
+
+/// The answer for an agent that does not exist, or that the caller may not see:
+/// they cannot be told apart.
+pub fn unknown(name: &str) -> Failure {
+    Failure::new(FailureKind::UnknownAgent, format!("there is no agent `{name}` for you here"))
+        .hint("list the agents you may see: kgents agents list")
+}
+
+fn unavailable(error: store::Error) -> Failure {
+    tracing::error!(code = error.code(), error = &error as &dyn std::error::Error, "store");
+    Failure::new(FailureKind::Unavailable, "the registry cannot be written now")
+        .hint("check the disk of the data folder: kgents check")
+}
+
+fn read(bytes: &[u8]) -> Result<(Card, String, u64), String> {
+    let stored: Stored = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+    let card = Card::parse(stored.card).map_err(|failure| failure.message)?;
+    Ok((card, stored.source, stored.revision))
+}

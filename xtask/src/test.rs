@@ -1,0 +1,199 @@
+//! `test`: format, build, lints (WebAssembly and native), all tests. Stops at the
+//! first step that fails and prints the command that repeats it; the last line
+//! is the tally.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, ExitCode, Stdio};
+use std::thread;
+
+use anyhow::{Context, Result};
+
+use crate::build::{self, packages};
+use crate::prerequisites::{self, DECIDERS, GATEWAY};
+use crate::tally::{Tally, failed_binary};
+use crate::workspace::{Failed, Workspace, headline, shown, step};
+
+/// Check and test everything, or only the tests whose name contains `filter`.
+///
+/// # Errors
+/// When a program cannot be started or the machine lacks something.
+pub fn run(workspace: &Workspace, filter: Option<&str>) -> Result<ExitCode> {
+    prerequisites::build(&[DECIDERS, GATEWAY])?;
+    let mut tally = Tally::default();
+    let repeat = match checks(workspace) {
+        Ok(()) => tests(workspace, filter, &mut tally)?,
+        Err(error) => {
+            let failed: Failed = error.downcast()?;
+            tally.fail_otherwise();
+            Some(failed.repeat)
+        }
+    };
+    for skip in tally.skipped() {
+        println!("skipped: {skip}");
+    }
+    if let Some(repeat) = &repeat {
+        println!("failed; repeat it with\n  {repeat}");
+    }
+    println!("{tally}");
+    Ok(match repeat {
+        None => ExitCode::SUCCESS,
+        Some(_) => ExitCode::FAILURE,
+    })
+}
+
+/// What comes before the tests.
+fn checks(workspace: &Workspace) -> Result<()> {
+    step("format", workspace.cargo("fmt").args(["--all", "--check"]))?;
+    build::components(workspace)?;
+    let mut deciders = workspace.cargo("clippy");
+    // The guests' profile, so that what the build just compiled is used again.
+    deciders.args(["--profile", "guest", "--target", DECIDERS, "--lib"]);
+    deciders.args(packages());
+    step("lints of the deciders", strict(&mut deciders))?;
+    let mut gateway = workspace.cargo("clippy");
+    gateway.args(["--profile", "guest", "--target", GATEWAY, "--lib"]);
+    gateway.args(["-p", "kgents-gateway"]);
+    step("lints of the gateway", strict(&mut gateway))?;
+    let mut native = workspace.cargo("clippy");
+    native.args(["--release", "--workspace", "--all-targets"]);
+    step("lints", strict(&mut native))?;
+    build::binary(workspace)
+}
+
+fn strict(command: &mut Command) -> &mut Command {
+    command.args(["--", "-D", "warnings"])
+}
+
+/// Run all tests; the command that repeats the first failure, if there is one.
+fn tests(workspace: &Workspace, filter: Option<&str>, tally: &mut Tally) -> Result<Option<String>> {
+    headline("tests");
+    let mut command = workspace.cargo("test");
+    command.args(["--release", "--workspace", "--no-fail-fast", "--"]);
+    command.arg("--show-output");
+    command.args(filter);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start `{}`", shown(&command)))?;
+    let narrated = child
+        .stderr
+        .take()
+        .map(|pipe| thread::spawn(|| narrate(pipe)));
+    if let Some(pipe) = child.stdout.take() {
+        for line in lines(pipe) {
+            if tally.read(&line) {
+                println!("{line}");
+            }
+        }
+    }
+    let binaries = narrated
+        .and_then(|thread| thread.join().ok())
+        .unwrap_or_default();
+    if child.wait()?.success() && !tally.has_failed() {
+        return Ok(None);
+    }
+    let repeat = match tally.first_failure(&binaries) {
+        Some((binary, test)) => again(workspace, binary, test),
+        None => shown(&command),
+    };
+    tally.fail_otherwise();
+    Ok(Some(repeat))
+}
+
+/// The command for one binary, or one test of it.
+fn again(workspace: &Workspace, binary: &str, test: Option<&str>) -> String {
+    let mut command = workspace.cargo("test");
+    command.arg("--release").args(binary.split_whitespace());
+    if let Some(test) = test {
+        command.args(["--", test]);
+    }
+    shown(&command)
+}
+
+/// Pass on what cargo says; collect the binaries that failed.
+fn narrate(pipe: impl Read) -> Vec<String> {
+    let mut binaries = Vec::new();
+    for line in lines(pipe) {
+        binaries.extend(failed_binary(&line).map(str::to_owned));
+        eprintln!("{line}");
+    }
+    binaries
+}
+
+/// Lines as they come; what is not UTF-8 is replaced, not an error.
+fn lines(pipe: impl Read) -> impl Iterator<Item = String> {
+    BufReader::new(pipe)
+        .split(b'\n')
+        .map_while(Result::ok)
+        .map(|line| String::from_utf8_lossy(&line).trim_end().to_owned())
+}
+
+#[cfg(test)]
+mod unit {
+    use std::fs;
+
+    use super::*;
+
+    /// A project with nothing but these tests.
+    fn project(tests: &str) -> (tempfile::TempDir, Workspace) {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().to_owned();
+        let manifest = "[package]\nname = \"small\"\nedition = \"2024\"\n[workspace]\n";
+        fs::write(root.join("Cargo.toml"), manifest).unwrap();
+        fs::create_dir(root.join("src")).unwrap();
+        fs::write(root.join("src/lib.rs"), tests).unwrap();
+        let workspace = Workspace {
+            target: root.join("built"),
+            components: root.join("components"),
+            root,
+        };
+        (folder, workspace)
+    }
+
+    #[test]
+    fn the_first_failed_test_is_the_one_to_repeat() {
+        let (_folder, workspace) = project(
+            "#[test] fn fine() {}
+             #[test] fn broken() { assert!(false) }
+             #[test] fn absent() { println!(\"skipped: kind: not installed\") }",
+        );
+        let mut tally = Tally::default();
+        let repeat = tests(&workspace, None, &mut tally).unwrap().unwrap();
+        assert!(
+            repeat.ends_with("cargo test --locked --release --lib -- broken"),
+            "{repeat}"
+        );
+        assert_eq!(tally.to_string(), "1 passed, 1 failed, 1 skipped");
+        let skipped: Vec<_> = tally.skipped().collect();
+        assert_eq!(skipped, ["kind: not installed"]);
+    }
+
+    #[test]
+    fn a_test_binary_that_dies_is_a_failure_to_repeat() {
+        let (_folder, workspace) = project("#[test] fn dies() { std::process::abort() }");
+        let mut tally = Tally::default();
+        let repeat = tests(&workspace, None, &mut tally).unwrap().unwrap();
+        assert!(repeat.ends_with("--release --lib"), "{repeat}");
+        assert_eq!(tally.to_string(), "0 passed, 1 failed, 0 skipped");
+    }
+
+    #[test]
+    fn tests_that_do_not_compile_are_a_failure_to_repeat() {
+        let (_folder, workspace) = project("#[test] fn wrong() { missing() }");
+        let mut tally = Tally::default();
+        let repeat = tests(&workspace, None, &mut tally).unwrap().unwrap();
+        assert!(repeat.contains("cargo test"), "{repeat}");
+        assert_eq!(tally.to_string(), "0 passed, 1 failed, 0 skipped");
+    }
+
+    #[test]
+    fn a_filter_chooses_tests_by_name() {
+        let (_folder, workspace) =
+            project("#[test] fn fine() {} #[test] fn broken() { assert!(false) }");
+        let mut tally = Tally::default();
+        let repeat = tests(&workspace, Some("fine"), &mut tally).unwrap();
+        assert_eq!(repeat, None);
+        assert_eq!(tally.to_string(), "1 passed, 0 failed, 0 skipped");
+    }
+}
