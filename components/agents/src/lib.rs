@@ -11,11 +11,12 @@
 //! - What a message means depends on nothing but the message.
 //!
 //! Read in this order: [`operation`] (the nouns), [`plan`] (who reads what),
-//! [`exact`] (the data part), [`token`], [`number`], [`lexicon`] and [`name`]
+//! [`exact`] (the data part), [`token`], [`number`], [`lexicon`], [`asking`] and [`name`]
 //! (the words), `mood`,
 //! [`order`] and `slot` (moving tokens), [`question`] (asking b-gent),
 //! [`library`] (asking l-gent), [`phrase`] and [`json`] (the answer).
 
+pub mod asking;
 pub mod exact;
 pub mod json;
 pub mod lexicon;

@@ -27,7 +27,10 @@ pub fn read(tokens: &[Token]) -> Option<(Reading, usize)> {
             Some((reading.map_or_else(|not| not, Reading::Whole), 1 + taken))
         }
         Token::Word(word) if word == "minus" || word == "negative" => {
-            let (_, taken) = read(tokens.get(1..).unwrap_or_default())?;
+            let rest = tokens.get(1..).unwrap_or_default();
+            // "minus minus five" is no number, and a row of them costs nothing.
+            let is_sign = rest.first()?.is_one_of(&["minus", "negative"]);
+            let (_, taken) = if is_sign { None } else { read(rest) }?;
             Some((Reading::Negative, 1 + taken))
         }
         Token::Word(_) => words(tokens),

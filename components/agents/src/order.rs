@@ -12,6 +12,9 @@ use crate::plan::unbudgeted;
 use crate::slot;
 use crate::token::Token;
 
+/// Words of a refusal's reason: enough to find the place.
+const LEFTOVERS_SHOWN_MAX: usize = 5;
+
 /// What an order does with the tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verb {
@@ -22,8 +25,8 @@ pub(crate) enum Verb {
 /// An account as the order names it.
 pub(crate) struct Named {
     pub(crate) words: String,
-    /// Ended by "team", quotation marks or a number, or a single word: no
-    /// later word can belong to it.
+    /// A single word, or ended by "team" or quotation marks: nothing in it can
+    /// be something else.
     pub(crate) is_closed: bool,
     pub(crate) preposition: Option<String>,
 }
@@ -74,7 +77,13 @@ impl Order {
         }
         self.check_source(verb)?;
         if !self.leftovers.is_empty() {
-            let words = self.leftovers.join("`, `");
+            let shown: Vec<&str> = self
+                .leftovers
+                .iter()
+                .take(LEFTOVERS_SHOWN_MAX)
+                .map(String::as_str)
+                .collect();
+            let words = shown.join("`, `");
             return Err(unbudgeted(
                 &[
                     "nothing was done, because this part was not understood: `",

@@ -9,7 +9,8 @@ use crate::question;
 use crate::token::{Token, tokens};
 
 /// Longest text in bytes that is read as a sentence; a longer one is prose.
-pub const TEXT_BYTES_MAX: usize = 4_096;
+/// Also bounds the time of the worst text to a few milliseconds.
+pub const TEXT_BYTES_MAX: usize = 1_024;
 
 /// What b-gent understands.
 pub const BUDGET_EXAMPLES: [&str; 4] = [

@@ -3,11 +3,14 @@
 
 use crate::lexicon::{
     ALLOCATE, BUDGET, DETERMINER, FILLER, MORE, POOL, PRONOUN, SETTLE, TEAM, TOKENS, USAGE, USED,
-    may_name,
+    is_known, may_name,
 };
 use crate::number;
 use crate::order::{Named, Order, Verb};
 use crate::token::Token;
+
+/// Words of an account's name; also what keeps reading linear.
+const NAME_WORDS_MAX: usize = 5;
 
 /// Put every word of `tokens` into its slot.
 pub(crate) fn fill(tokens: &[Token]) -> Order {
@@ -187,14 +190,16 @@ impl Reader<'_> {
                                 || next.is_one_of(&MORE)
                         })
                 });
-        if !(is_user || is_receiver) {
+        // Without a preposition an adverb or adjective could pass for a name:
+        // "give remaining 2000 tokens", "send quickly 2000 tokens".
+        let is_name = named
+            .words
+            .split(' ')
+            .all(|word| !is_known(word) && !word.ends_with("ly"));
+        if !(is_user || is_receiver) || !is_name {
             return None;
         }
-        // What follows ends the name: no word of it can be something else.
-        self.order.names.push(Named {
-            is_closed: true,
-            ..named
-        });
+        self.order.names.push(named);
         Some(taken + length)
     }
 
@@ -228,10 +233,11 @@ impl Reader<'_> {
             return Some((named, at + 1 - from));
         }
         let mut words: Vec<&str> = Vec::new();
-        while let Some(word) = self
-            .peek(at)
-            .and_then(Token::word)
-            .filter(|word| self.is_name_part(at, word))
+        while words.len() < NAME_WORDS_MAX
+            && let Some(word) = self
+                .peek(at)
+                .and_then(Token::word)
+                .filter(|word| self.is_name_part(at, word))
         {
             words.push(word);
             at += 1;

@@ -438,6 +438,32 @@ fn an_order_that_is_not_whole_single_and_unconditional_moves_nothing() {
     check(
         "b-gent",
         &[
+            (
+                "allocate minus minus 5 tokens to translation",
+                "unclear: below zero",
+            ),
+            ("give roughly 2000 tokens", "unclear: `roughly`"),
+            ("give remaining 2000 tokens", "unclear: `remaining`"),
+            ("send quickly 2000 tokens", "unclear: which account"),
+            ("give cheaply 2000 tokens", "unclear: `cheaply`"),
+            ("give back 2000 tokens", "unclear: `back`"),
+            ("give maybe translation 2000 tokens", "unclear: `maybe`"),
+            (
+                "give data science 2000 tokens",
+                "unclear: is `data-science` the account",
+            ),
+            (
+                "suppose translation used 300 tokens, settle it",
+                "unclear: `suppose`",
+            ),
+            (
+                "assuming translation used 300 tokens, settle it",
+                "unclear: is `assuming-translation`",
+            ),
+            (
+                "allocate 2000 tokens to translation later",
+                "unclear: `later`",
+            ),
             ("allocate 2000 tokens to no-one", "unclear: `no-one`"),
             ("allocate 2000 tokens to everyone", "unclear: `everyone`"),
             (
@@ -578,7 +604,7 @@ fn an_order_that_is_not_whole_single_and_unconditional_moves_nothing() {
             ),
             (
                 "allocate 2000 tokens to translation tomorrow",
-                "unclear: is `translation-tomorrow`",
+                "unclear: `tomorrow`",
             ),
             (
                 "allocate 2000 tokens to the translation team tomorrow",
@@ -901,6 +927,12 @@ fn an_agent_that_is_not_the_meshs_own_is_refused() {
         ..message
     };
     assert_eq!(plan(&shouted), Ok(Operation::Balance(None)));
+}
+
+#[test]
+fn a_refusal_stays_short_however_much_is_left_over() {
+    let text = ["allocate 5 tokens to x", &" q".repeat(400)].concat();
+    assert!(ask("b-gent", &text).unwrap_err().len() < 200);
 }
 
 #[test]

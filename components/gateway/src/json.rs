@@ -11,9 +11,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::members::{Fault, Members, Object};
 use serde::de::{DeserializeSeed, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
+
+use crate::members::{Fault, Members, Object};
 
 /// Containers within containers, at most. serde_json's own recursion limit,
 /// enforced here too because skipping values does not count depth there.

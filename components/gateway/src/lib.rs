@@ -3,8 +3,10 @@
 //! Spin front door will run the same code in a sandbox.
 //!
 //! Reading order: `call` (the types), `table` (what failures are called),
-//! `path`, `decode` and the bindings `jsonrpc` and `rest`, `reply` (answers),
-//! `upstream` with `sse` and `facts` (towards agents), `card` (agent cards).
+//! `path`, `decode` and the bindings `jsonrpc` and `rest`, `message` with `params`
+//! (what is read of A2A's requests) over `json` and `members` (how), `reply`
+//! (answers), `upstream` with `sse`, `answer`, `facts` and `agent_error` (towards
+//! agents), `card` with `fields`, `resource` and `own` (agent cards).
 //!
 //! Invariants: nothing here panics on any input; a field that the mesh judges
 //! by has exactly one meaning in the bytes that it sends on; those bytes are

@@ -28,6 +28,9 @@ pub const DOMAIN_A2A: &str = "a2a-protocol.org";
 /// Domain of the mesh's reasons.
 pub const DOMAIN_MESH: &str = "kgents.io";
 
+/// The google.rpc name of most of A2A's own errors.
+const PRECONDITION: &str = "FAILED_PRECONDITION";
+
 const fn words(
     rpc_code: i64,
     rpc_status: u16,
@@ -83,97 +86,30 @@ impl FailureKind {
 
     /// What this kind is called in every binding.
     #[must_use]
+    #[rustfmt::skip] // one row a kind
     pub const fn words(self) -> Words {
         match self {
             Self::Malformed => words(-32700, 200, 400, "INVALID_ARGUMENT", "JSON_PARSE"),
             Self::InvalidRequest => words(-32600, 200, 400, "INVALID_ARGUMENT", "INVALID_REQUEST"),
             Self::UnknownMethod => words(-32601, 200, 404, "NOT_FOUND", "METHOD_NOT_FOUND"),
             Self::InvalidParams => words(-32602, 200, 400, "INVALID_ARGUMENT", "INVALID_PARAMS"),
-            Self::TooLarge => own(words(
-                -32600,
-                413,
-                413,
-                "RESOURCE_EXHAUSTED",
-                "REQUEST_TOO_LARGE",
-            )),
-            Self::MethodNotAllowed => own(words(
-                -32601,
-                405,
-                405,
-                "UNIMPLEMENTED",
-                "METHOD_NOT_ALLOWED",
-            )),
+            Self::TooLarge => own(words(-32600, 413, 413, "RESOURCE_EXHAUSTED", "REQUEST_TOO_LARGE")),
+            Self::MethodNotAllowed => own(words(-32601, 405, 405, "UNIMPLEMENTED", "METHOD_NOT_ALLOWED")),
             Self::TaskNotFound => words(-32001, 200, 404, "NOT_FOUND", "TASK_NOT_FOUND"),
-            Self::TaskNotCancelable => words(
-                -32002,
-                200,
-                400,
-                "FAILED_PRECONDITION",
-                "TASK_NOT_CANCELABLE",
-            ),
-            Self::PushNotSupported => words(
-                -32003,
-                200,
-                400,
-                "FAILED_PRECONDITION",
-                "PUSH_NOTIFICATION_NOT_SUPPORTED",
-            ),
-            Self::Unsupported => words(
-                -32004,
-                200,
-                400,
-                "FAILED_PRECONDITION",
-                "UNSUPPORTED_OPERATION",
-            ),
-            Self::ContentType => words(
-                -32005,
-                200,
-                400,
-                "INVALID_ARGUMENT",
-                "CONTENT_TYPE_NOT_SUPPORTED",
-            ),
-            Self::InvalidAgentResponse => {
-                words(-32006, 200, 500, "INTERNAL", "INVALID_AGENT_RESPONSE")
-            }
-            Self::NoExtendedCard => words(
-                -32007,
-                200,
-                400,
-                "FAILED_PRECONDITION",
-                "EXTENDED_AGENT_CARD_NOT_CONFIGURED",
-            ),
-            Self::ExtensionRequired => words(
-                -32008,
-                200,
-                400,
-                "FAILED_PRECONDITION",
-                "EXTENSION_SUPPORT_REQUIRED",
-            ),
-            Self::VersionNotSupported => words(
-                -32009,
-                200,
-                400,
-                "FAILED_PRECONDITION",
-                "VERSION_NOT_SUPPORTED",
-            ),
+            Self::TaskNotCancelable => words(-32002, 200, 400, PRECONDITION, "TASK_NOT_CANCELABLE"),
+            Self::PushNotSupported => words(-32003, 200, 400, PRECONDITION, "PUSH_NOTIFICATION_NOT_SUPPORTED"),
+            Self::Unsupported => words(-32004, 200, 400, PRECONDITION, "UNSUPPORTED_OPERATION"),
+            Self::ContentType => words(-32005, 200, 400, "INVALID_ARGUMENT", "CONTENT_TYPE_NOT_SUPPORTED"),
+            Self::InvalidAgentResponse => words(-32006, 200, 500, "INTERNAL", "INVALID_AGENT_RESPONSE"),
+            Self::NoExtendedCard => words(-32007, 200, 400, PRECONDITION, "EXTENDED_AGENT_CARD_NOT_CONFIGURED"),
+            Self::ExtensionRequired => words(-32008, 200, 400, PRECONDITION, "EXTENSION_SUPPORT_REQUIRED"),
+            Self::VersionNotSupported => words(-32009, 200, 400, PRECONDITION, "VERSION_NOT_SUPPORTED"),
             Self::Agent => own(words(-32603, 200, 500, "UNKNOWN", "AGENT_ERROR")),
-            Self::Unauthenticated => own(words(
-                -32050,
-                401,
-                401,
-                "UNAUTHENTICATED",
-                "UNAUTHENTICATED",
-            )),
+            Self::Unauthenticated => own(words(-32050, 401, 401, "UNAUTHENTICATED", "UNAUTHENTICATED")),
             Self::Denied => own(words(-32051, 403, 403, "PERMISSION_DENIED", "DENIED")),
             Self::UnknownAgent => own(words(-32052, 404, 404, "NOT_FOUND", "UNKNOWN_AGENT")),
             Self::NobodyFound => own(words(-32053, 200, 404, "NOT_FOUND", "NOBODY_FOUND")),
-            Self::BudgetExhausted => own(words(
-                -32054,
-                429,
-                429,
-                "RESOURCE_EXHAUSTED",
-                "BUDGET_EXHAUSTED",
-            )),
+            Self::BudgetExhausted => own(words(-32054, 429, 429, "RESOURCE_EXHAUSTED", "BUDGET_EXHAUSTED")),
             Self::Unreachable => own(words(-32055, 200, 502, "UNAVAILABLE", "UNREACHABLE")),
             Self::TimedOut => own(words(-32056, 200, 504, "DEADLINE_EXCEEDED", "TIMED_OUT")),
             Self::Unavailable => own(words(-32057, 503, 503, "UNAVAILABLE", "UNAVAILABLE")),

@@ -13,6 +13,10 @@ pub const RECORD_BYTES_MAX: usize = 1024 * 1024;
 /// One entry of the log.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a record is made, written and dropped; a box would cost an allocation each"
+)]
 pub enum Record {
     /// Something is about to be done.
     Intent(Intent),

@@ -49,6 +49,7 @@ pub(crate) struct Scan {
     buffer: Vec<u8>,
     at: usize,
     offset: u64,
+    chunk: Vec<u8>,
 }
 
 impl Scan {
@@ -69,6 +70,7 @@ impl Scan {
             buffer: Vec::new(),
             at: 0,
             offset: start,
+            chunk: vec![0; CHUNK_BYTES],
         }
     }
 
@@ -157,16 +159,16 @@ impl Scan {
             let have = self.buffer.len();
             let from = self.offset.saturating_add(have as u64);
             let left = self.end.map_or(u64::MAX, |end| end.saturating_sub(from));
-            let want = CHUNK_BYTES.max(needed.saturating_sub(have));
-            let want = want.min(usize::try_from(left).unwrap_or(usize::MAX));
-            self.buffer.resize(have.saturating_add(want), 0);
-            let chunk = self.buffer.get_mut(have..).unwrap_or_default();
-            let read = if chunk.is_empty() {
+            let left = usize::try_from(left).unwrap_or(usize::MAX);
+            let room = self.chunk.len().min(left);
+            let room = self.chunk.get_mut(..room).unwrap_or_default();
+            let read = if room.is_empty() {
                 0
             } else {
-                self.file.read(from, chunk)?
+                self.file.read(from, room)?
             };
-            self.buffer.truncate(have.saturating_add(read));
+            self.buffer
+                .extend_from_slice(room.get(..read).unwrap_or_default());
             if read == 0 {
                 return Ok(false);
             }

@@ -354,8 +354,8 @@ impl DiskFile for SimFile {
         let offset = usize::try_from(offset).unwrap_or(usize::MAX);
         let there = content.now.get(offset..).unwrap_or_default();
         let length = there.len().min(buffer.len());
-        for (to, from) in buffer.iter_mut().zip(there) {
-            *to = *from;
+        if let (Some(to), Some(from)) = (buffer.get_mut(..length), there.get(..length)) {
+            to.copy_from_slice(from);
         }
         Ok(length)
     }

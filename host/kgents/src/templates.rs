@@ -146,7 +146,7 @@ mod tests {
             .unwrap();
         for line in [
             "credentials: svid",
-            "credentials: {bearer: {env: PLANNER_TOKEN}}",
+            "credentials: {bearerEnv: PLANNER_TOKEN}",
         ] {
             let shown = yaml.replace(&format!("# {line}"), line);
             assert_ne!(shown, yaml);

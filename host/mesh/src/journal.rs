@@ -64,8 +64,8 @@ pub struct Journal {
     books: Mutex<Books>,
     tasks: Arc<Tasks>,
     gate: RwLock<()>,
-    /// Number of records appended.
-    next: AtomicU64,
+    /// The newest record. Appending happens under it, so that it is that.
+    last: Mutex<Option<Place>>,
     /// Number of records that the store contains.
     brought: AtomicU64,
 }
@@ -95,11 +95,9 @@ impl Journal {
         // New accounts start at the beginning of time, so that each replayed
         // record falls into the window it happened in.
         books.ledger.configure(budgets, 0);
-        let mut next = at.position;
-        for record in log.replay(kgents_audit::Position(at.position)) {
+        for record in log.replay(Place::at(at.position)) {
             let (position, record) = record?;
-            next = position.0 + 1;
-            books.replay(position.0, &record, &tasks)?;
+            books.replay(position.index(), &record, &tasks)?;
         }
         for (event, reservation) in std::mem::take(&mut books.open) {
             tracing::warn!(event, tokens = reservation.tokens, "an interrupted call counts as spent");
@@ -116,7 +114,7 @@ impl Journal {
             books: Mutex::new(books),
             tasks,
             gate: RwLock::new(()),
-            next: AtomicU64::new(next),
+            last: Mutex::new(None),
             brought: AtomicU64::new(at.position),
         };
         Ok(journal)
@@ -149,29 +147,34 @@ impl Journal {
     /// # Errors
     /// When the log or store fails; it is tried again next time.
     pub async fn bring_up(&self) -> Result<u64, Error> {
-        let (at, owners) = {
+        let (at, owners, last) = {
             let _gate = self.gate.write();
             let books = self.books.lock();
             let open: BTreeMap<_, _> =
                 books.open.iter().map(|(event, r)| (event.clone(), r.clone())).collect();
-            let position = self.next.load(Ordering::Relaxed);
-            (LedgerAt { position, ledger: books.ledger.clone(), open }, self.tasks.fresh())
+            let position = self.log.records();
+            let at = LedgerAt { position, ledger: books.ledger.clone(), open };
+            (at, self.tasks.fresh(), *self.last.lock())
         };
-        let fresh = at.position - self.brought.load(Ordering::Relaxed);
-        if fresh == 0 {
-            return Ok(0);
-        }
+        let fresh = at.position.saturating_sub(self.brought.load(Ordering::Relaxed));
+        let Some(last) = last.filter(|_| fresh > 0) else { return Ok(0) };
         // The store must never know more than the log.
-        self.log.durable(kgents_audit::Position(at.position - 1)).await?;
+        self.log.durable(last).await?;
         self.store.bring_up(&at, &owners)?;
         self.tasks.stored(&owners);
         self.brought.store(at.position, Ordering::Relaxed);
         Ok(fresh)
     }
 
+    /// Takes back a change whose record did not become durable.
+    pub fn undo(&self, entry: &Entry) {
+        self.books.lock().ledger.undo(entry, self.clock.now_ms());
+    }
+
     fn append(&self, record: &Record) -> Result<Place, Failure> {
+        let mut last = self.last.lock();
         let place = self.log.append(record).map_err(|error| unavailable(&error))?;
-        self.next.fetch_max(place.0 + 1, Ordering::Relaxed);
+        *last = Some(place);
         Ok(place)
     }
 }
@@ -179,7 +182,8 @@ impl Journal {
 /// A change of the ledger that has been made and is to be recorded.
 ///
 /// While it is held no snapshot is taken, so hold it only until the outcome is
-/// appended. Dropping it without recording takes an allocation back.
+/// appended. It must be concluded.
+#[must_use = "the change is made; its outcome has to be recorded"]
 pub struct Applied<'a> {
     journal: &'a Journal,
     _gate: parking_lot::RwLockReadGuard<'a, ()>,
@@ -194,9 +198,7 @@ impl Applied<'_> {
     pub fn conclude(self, event: AgentAuditEvent) -> Result<Place, Failure> {
         let effects = Effects { ledger: vec![self.entry.clone()], task: None };
         let record = Record::Outcome(Outcome { event, carried: carried(&effects) });
-        self.journal.append(&record).inspect_err(|_| {
-            self.journal.books.lock().ledger.undo(&self.entry, self.journal.clock.now_ms());
-        })
+        self.journal.append(&record).inspect_err(|_| self.journal.undo(&self.entry))
     }
 }
 

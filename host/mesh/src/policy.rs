@@ -155,7 +155,15 @@ impl PolicyStore {
             context.push(attribute("target", Value::Text(target.to_owned())));
         }
         let action = ask.action.name().to_owned();
-        Query { action, resource_kind, resource_id, resource_attributes, context }
+        Query {
+            action,
+            resource_kind,
+            resource_id,
+            // Agents are in no groups yet; policies name them by labels.
+            resource_groups: Vec::new(),
+            resource_attributes,
+            context,
+        }
     }
 
     fn subject(&self, who: &Principal) -> Subject {

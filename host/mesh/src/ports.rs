@@ -1,7 +1,7 @@
 //! What the exchange needs from the nucleus, as traits: each a capability with
 //! one purpose, so that the exchange can be read, and tested, without them.
 
-use crate::ledger::{Reservation, Entry};
+use crate::ledger::{Entry, Reservation};
 use crate::principal::Principal;
 use crate::registry::Agent;
 use crate::tasks::TaskOwner;
@@ -202,6 +202,15 @@ pub enum Answer {
     Events(BoxStream<'static, Result<Payload, Failure>>),
 }
 
+/// What travels with an operation.
+#[derive(Clone, Copy, Debug)]
+pub struct About<'a> {
+    /// The trace it belongs to.
+    pub trace: &'a TraceContext,
+    /// The `A2A-Extensions` the caller wants.
+    pub extensions: Option<&'a str>,
+}
+
 /// Calls agents.
 pub trait Dial: Send + Sync {
     /// Sends an operation to an agent's registered interface.
@@ -209,7 +218,7 @@ pub trait Dial: Send + Sync {
         &'a self,
         agent: &'a Agent,
         operation: &'a Operation,
-        trace: &'a TraceContext,
+        about: &'a About<'a>,
     ) -> BoxFuture<'a, Result<Answer, Failure>>;
 
     /// Fetches an agent card.
@@ -220,4 +229,13 @@ pub trait Dial: Send + Sync {
 pub trait Random: Send + Sync {
     /// Fills the buffer.
     fn fill(&self, buffer: &mut [u8]);
+}
+
+/// Asks whether an agent answers.
+pub trait Probe: Send + Sync {
+    /// One probe of its interface, within the probe's own budget.
+    fn probe<'a>(
+        &'a self,
+        agent: &'a Agent,
+    ) -> BoxFuture<'a, kgents_engine::deciders::health::Outcome>;
 }

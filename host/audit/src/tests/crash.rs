@@ -156,6 +156,33 @@ fn a_process_that_dies_without_a_crash_of_the_machine_loses_nothing() {
 }
 
 #[test]
+fn what_a_dead_process_left_in_memory_is_on_the_disk_before_a_head_covers_it() {
+    for seed in 0..40 {
+        let disk = SimDisk::new(seed);
+        drop(open_store(&disk).unwrap());
+        // Written, and the process killed before its sync returned.
+        let link = chain::load(&disk).unwrap().links.remove(0);
+        let marker = frame::Marker {
+            segment: link.number,
+            offset: link.start,
+            first: 0,
+        };
+        let mut bytes = frame::marker_bytes(marker);
+        for index in 0..6 {
+            frame::encode_record(json(&record(index)).as_bytes(), &mut bytes);
+        }
+        disk.open("00000000000000000000.log")
+            .unwrap()
+            .append(&bytes)
+            .unwrap();
+        let (mut store, recovery) = open_store(&disk).unwrap();
+        assert_eq!((recovery.records, recovery.repaired_bytes), (6, 0));
+        store.sign().unwrap();
+        check(&disk.after_crash(seed), 6, &format!("seed {seed}"));
+    }
+}
+
+#[test]
 fn intents_stay_unknown_over_any_number_of_segments() {
     let disk = SimDisk::new(4);
     let (mut store, _) = open_store(&disk).unwrap();

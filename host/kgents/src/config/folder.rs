@@ -315,6 +315,7 @@ fn keep<T: Default>(read: Result<T, Vec<FileMistake>>, mistakes: &mut Vec<FileMi
 
 #[cfg(test)]
 mod tests {
+    use super::super::resources::raw_card;
     use super::*;
 
     fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -367,8 +368,8 @@ mod tests {
                 "mesh.yaml",
                 "agents: [http://a.example/card, more/b.json]\n",
             ),
-            ("agents/a.json", r#"{"name":"a"}"#),
-            ("more/b.json", r#"{"name":"b"}"#),
+            ("agents/a.json", &raw_card("a")),
+            ("more/b.json", &raw_card("b")),
         ]);
         let cards = read(dir.path()).unwrap().cards;
         let file = |path: &str, json: &str| Card::File {
@@ -378,9 +379,9 @@ mod tests {
         assert_eq!(
             cards,
             [
-                file("agents/a.json", r#"{"name":"a"}"#),
+                file("agents/a.json", &raw_card("a")),
                 Card::Url("http://a.example/card".into()),
-                file("more/b.json", r#"{"name":"b"}"#),
+                file("more/b.json", &raw_card("b")),
             ]
         );
     }

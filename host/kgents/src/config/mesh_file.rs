@@ -157,7 +157,7 @@ impl Default for Upstreams {
         Self {
             // What `init` writes: agents on this machine work at once, a
             // company's network only when its operator says so.
-            allow: vec![Range::Loopback],
+            allow: vec![Range::loopback()],
             timeout: Span::of(UPSTREAM_TIMEOUT),
             connect_timeout: Span::of(CONNECT_TIMEOUT),
         }
@@ -251,7 +251,7 @@ mod tests {
                 "line 2: cluster: `Not A Label` is not a name; use 1 to 63 of a-z, 0-9 and `-`, not at the ends (RFC 1123)",
                 "line 3: listen: `here` is not an address; write an IP address and a port like `127.0.0.1:8420`",
                 "line 4: anonymous: `maybe` is none of `deny`, `allow`",
-                "line 6: upstreams.allow[0]: `10.0.0.0/99` is no range; write `loopback`, `private` or a network like `10.1.0.0/16`",
+                "line 6: upstreams.allow[0]: `10.0.0.0/99` is not loopback, private, or a range like 10.1.0.0/16",
                 "line 7: upstreams.timeout: `soon` is not a duration; write a duration like `10s` or `2m 30s`",
                 "line 8: upstreams: `conect_timeout` is not known; did you mean `connect_timeout`?",
                 "line 9: thresholds.accept: is 1.5, must be at most 1",

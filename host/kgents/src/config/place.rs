@@ -138,7 +138,7 @@ mod tests {
     fn data_lies_where_it_was_said_or_at_home() {
         let environment = Environment {
             data_home: Some("/home/ada/.local/share".into()),
-            current_dir: "/work".into(),
+            current_dir: "/here".into(),
             ..Environment::default()
         };
         let check = |given: Option<&str>, expected: &str| {
@@ -149,7 +149,7 @@ mod tests {
         };
         check(None, "/home/ada/.local/share/kgents/default");
         check(Some("/d"), "/d");
-        check(Some("d"), "/work/d");
+        check(Some("d"), "/here/d");
         assert!(Environment::default().data_dir(None).is_err());
     }
 

@@ -9,9 +9,8 @@ mod connect;
 pub use allow::{Allow, Rule};
 
 use crate::identity::{Authority, Grant};
-use crate::ports::{Answer, Dial};
+use crate::ports::{About, Answer, Dial, Probe};
 use crate::registry::Agent;
-use crate::trace::TraceContext;
 use bytes::{Bytes, BytesMut};
 use connect::Client;
 use futures_util::future::BoxFuture;
@@ -19,8 +18,11 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use http::{HeaderName, HeaderValue, Request, Response, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use kgents_engine::deciders::health::Outcome;
 use kgents_gateway::call::{Failure, FailureKind, Operation, Payload};
-use kgents_gateway::card::{Credentials, Interface};
+use kgents_gateway::head;
+use kgents_gateway::interface::Interface;
+use kgents_gateway::resource::{Credentials, HeaderCredential};
 use kgents_gateway::upstream::{self, Events, UpstreamRequest};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +41,8 @@ pub struct Timeouts {
     pub connect: Duration,
     /// For a whole answer, or for the next event of a stream.
     pub answer: Duration,
+    /// For the answer to a health probe.
+    pub probe: Duration,
 }
 
 /// Calls agents over HTTP.
@@ -71,7 +75,7 @@ impl Dialler {
         agent: &Agent,
         interface: &Interface,
         request: UpstreamRequest,
-        trace: &TraceContext,
+        about: &About<'_>,
     ) -> Result<Response<Incoming>, Failure> {
         self.allow.check_url(&interface.url).map_err(|reason| {
             Failure::new(FailureKind::Unreachable, format!("agent `{}`: {reason}", agent.name))
@@ -81,9 +85,12 @@ impl Dialler {
             .method(request.method)
             .uri(&request.url)
             .header(header::ACCEPT, request.accept)
-            .header("traceparent", trace.traceparent());
+            .header("traceparent", about.trace.traceparent());
+        if let Some(extensions) = about.extensions {
+            builder = builder.header(head::EXTENSIONS_HEADER, extensions);
+        }
         for (name, value) in upstream::HEADERS {
-            builder = builder.header(*name, *value);
+            builder = builder.header(name, value);
         }
         if let Some(content_type) = request.content_type {
             builder = builder.header(header::CONTENT_TYPE, content_type);
@@ -109,8 +116,8 @@ impl Dialler {
         let (name, secret) = match credentials {
             Credentials::BearerFile(path) => (None, read_secret(path).map_err(fail)?),
             Credentials::BearerEnv(name) => (None, env_secret(name).map_err(fail)?),
-            Credentials::Header { name, source } => {
-                (Some(name.as_str()), header_secret(source).map_err(fail)?)
+            Credentials::Header(header) => {
+                (Some(header.name.as_str()), header_secret(header).map_err(fail)?)
             }
             Credentials::Svid => (None, self.svid(agent).map_err(fail)?),
         };
@@ -138,35 +145,32 @@ impl Dialler {
         &self,
         agent: &Agent,
         operation: &Operation,
-        trace: &TraceContext,
+        about: &About<'_>,
     ) -> Result<Answer, Failure> {
-        let Some(interface) = agent.card.interfaces.first() else {
+        let Some(interface) = agent.card.interface() else {
             let message = format!("agent `{}` has no interface", agent.name);
             return Err(Failure::new(FailureKind::Unreachable, message));
         };
         let request = upstream::request(interface.binding, &interface.url, operation, 1)?;
+        let expect = request.expect;
         let streaming = matches!(operation, Operation::StreamMessage(_));
         let late = || timed_out(&agent.name, self.timeouts.answer);
-        let send = self.send(agent, interface, request, trace);
+        let send = self.send(agent, interface, request, about);
         let response = tokio::time::timeout(self.timeouts.answer, send).await.map_err(|_| late())??;
         let content_type = content_type(&response);
-        if streaming && content_type.starts_with("text/event-stream") {
-            let (status, body) = (response.status(), response.into_body());
-            if status.is_success() {
-                let events = Events::new(interface.binding, 1);
-                return Ok(Answer::Events(self.events(agent.name.clone(), body, events)));
-            }
-        } else {
-            let status = response.status();
-            let whole = read_body(response.into_body(), ANSWER_BYTES_MAX);
-            let body = tokio::time::timeout(self.timeouts.answer, whole)
-                .await
-                .map_err(|_| late())?
-                .map_err(|what| broken(&agent.name, &what))?;
-            return upstream::answer(interface.binding, status, &content_type, body, operation, 1)
-                .map(Answer::Once);
+        let status = response.status();
+        let is_stream =
+            content_type.as_deref().is_some_and(|kind| kind.starts_with("text/event-stream"));
+        if streaming && is_stream && status.is_success() {
+            let events = self.events(agent.name.clone(), response.into_body(), Events::new(expect));
+            return Ok(Answer::Events(events));
         }
-        Err(broken(&agent.name, "an error as a stream"))
+        let whole = read_body(response.into_body(), ANSWER_BYTES_MAX);
+        let body = tokio::time::timeout(self.timeouts.answer, whole)
+            .await
+            .map_err(|_| late())?
+            .map_err(|what| broken(&agent.name, &what))?;
+        upstream::answer(expect, status, content_type.as_deref(), body).map(Answer::Once)
     }
 
     fn events(
@@ -192,7 +196,8 @@ impl Dialler {
                         return Some((Err(late), (body, events, agent, true)));
                     }
                     Ok(None) => {
-                        return events.finish().map(|e| (e, (body, events, agent, true)));
+                        events.finish();
+                        return events.next().map(|event| (event, (body, events, agent, true)));
                     }
                     Ok(Some(Err(error))) => {
                         tracing::debug!(%error, agent, "the agent's stream broke");
@@ -239,14 +244,45 @@ impl Dial for Dialler {
         &'a self,
         agent: &'a Agent,
         operation: &'a Operation,
-        trace: &'a TraceContext,
+        about: &'a About<'a>,
     ) -> BoxFuture<'a, Result<Answer, Failure>> {
-        Box::pin(self.call(agent, operation, trace))
+        Box::pin(self.call(agent, operation, about))
     }
 
     fn fetch_card<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Payload, Failure>> {
         Box::pin(self.card(url))
     }
+}
+
+impl Probe for Dialler {
+    fn probe<'a>(&'a self, agent: &'a Agent) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move {
+            let Some(interface) = agent.card.interface() else { return Outcome::Unreachable };
+            if self.allow.check_url(&interface.url).is_err() {
+                return Outcome::Unreachable;
+            }
+            let Ok(request) = Request::get(&interface.url)
+                .header(header::ACCEPT, "application/json")
+                .body(Full::default())
+            else {
+                return Outcome::Unreachable;
+            };
+            let budget = self.timeouts.probe;
+            let asked = tokio::time::Instant::now();
+            match tokio::time::timeout(budget, self.client.request(request)).await {
+                Err(_) => Outcome::TimedOut(millis(budget)),
+                Ok(Err(_)) => Outcome::Unreachable,
+                Ok(Ok(response)) if response.status().is_server_error() => {
+                    Outcome::Status(response.status().as_u16())
+                }
+                Ok(Ok(_)) => Outcome::Answered(millis(asked.elapsed())),
+            }
+        })
+    }
+}
+
+fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }
 
 async fn read_body(mut body: Incoming, max: usize) -> Result<Bytes, String> {
@@ -272,13 +308,9 @@ async fn read_body(mut body: Incoming, max: usize) -> Result<Bytes, String> {
     Ok(whole.unwrap_or_else(|| more.freeze()))
 }
 
-fn content_type(response: &Response<Incoming>) -> String {
-    response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default()
-        .to_ascii_lowercase()
+fn content_type(response: &Response<Incoming>) -> Option<String> {
+    let value = response.headers().get(header::CONTENT_TYPE)?;
+    value.to_str().ok().map(str::to_ascii_lowercase)
 }
 
 fn read_secret(path: &str) -> Result<String, String> {
@@ -291,10 +323,11 @@ fn env_secret(name: &str) -> Result<String, String> {
     std::env::var(name).map_err(|_| format!("the environment has no `{name}`"))
 }
 
-fn header_secret(source: &kgents_gateway::card::SecretSource) -> Result<String, String> {
-    match source {
-        kgents_gateway::card::SecretSource::File(path) => read_secret(path),
-        kgents_gateway::card::SecretSource::Env(name) => env_secret(name),
+fn header_secret(header: &HeaderCredential) -> Result<String, String> {
+    match (&header.file, &header.env) {
+        (Some(path), _) => read_secret(path),
+        (None, Some(name)) => env_secret(name),
+        (None, None) => Err(format!("nothing says where `{}` is read from", header.name)),
     }
 }
 
