@@ -15,7 +15,7 @@ use crate::ports::{Audit, Effects, Place};
 use crate::store::{self, LedgerAt, Store};
 use crate::tasks::Tasks;
 use futures_util::future::BoxFuture;
-use kgents_audit::{AgentAuditEvent, Intent, Keys, Log, Outcome, Record};
+use kgents_audit::{AgentAuditEvent, Intent, Log, Outcome, Record};
 use kgents_gateway::call::{Failure, FailureKind};
 use parking_lot::{Mutex, RwLock};
 use serde_json::value::RawValue;
@@ -57,7 +57,6 @@ impl Error {
 /// Audit log, ledger and task owners as one.
 pub struct Journal {
     log: Log,
-    keys: Arc<Keys>,
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
     /// What is applied but perhaps not yet in the store.
@@ -84,8 +83,7 @@ impl Journal {
     /// When the log or the store cannot be read.
     pub fn open(
         log: Log,
-        keys: Arc<Keys>,
-        store: Arc<Store>,
+            store: Arc<Store>,
         tasks: Arc<Tasks>,
         budgets: &[Budget],
         clock: Arc<dyn Clock>,
@@ -108,7 +106,6 @@ impl Journal {
         }
         let journal = Self {
             log,
-            keys,
             store,
             clock,
             books: Mutex::new(books),
@@ -191,6 +188,11 @@ pub struct Applied<'a> {
 }
 
 impl Applied<'_> {
+    /// The change.
+    pub const fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
     /// Appends the outcome that carries the change.
     ///
     /// # Errors
@@ -242,7 +244,7 @@ impl Audit for Journal {
     }
 
     fn input_hash(&self, input: &[u8]) -> String {
-        self.keys.input_hash(input)
+        self.log.input_hash(input)
     }
 }
 

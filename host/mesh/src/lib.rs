@@ -1,1 +1,29 @@
-//! stub
+//! The nucleus (the native host of the mesh): the exchange, which every
+//! interaction passes, and what stands behind its ports. It decides nothing
+//! that a component could decide.
+//!
+//! Reading order: `principal`, `ports`, `exchange`; then what the ports are in
+//! truth: `identity`, `policy`, `routing` over `registry` and `search`,
+//! `ledger`, `tasks`, `journal`, `dial`; then `own`, `pheromones`, `health`;
+//! and `nucleus`, which puts it all together.
+
+pub mod clock;
+pub mod dial;
+pub mod exchange;
+pub mod health;
+pub mod identity;
+pub mod journal;
+pub mod ledger;
+pub mod nucleus;
+pub mod own;
+pub mod pheromones;
+pub mod policy;
+pub mod ports;
+pub mod principal;
+pub mod registry;
+pub mod routing;
+pub mod search;
+pub mod store;
+pub mod tasks;
+pub mod telemetry;
+pub mod trace;

@@ -161,7 +161,7 @@ impl Exchange {
 
     /// A request that is no interaction: answered, counted, not audited.
     fn refuse(&self, failure: Failure) -> Reply {
-        let code = kgents_gateway::table::reason(failure.kind);
+        let code = failure.kind.code();
         self.metrics.refused.get_or_create(&Refused { code }).inc();
         Reply::plain(Err(failure))
     }
@@ -212,7 +212,7 @@ impl Exchange {
     async fn fail(&self, case: Case, failure: Failure) -> Reply {
         let head = case.head();
         let outcome = outcome_of(&case, &failure);
-        let reason = kgents_gateway::table::reason(failure.kind);
+        let reason = failure.kind.code();
         // Nothing was answered, so nothing is known to be used.
         let effects = settle(&case, 0);
         let body = match self.conclude(case, outcome, Some(reason), effects).await {

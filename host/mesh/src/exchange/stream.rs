@@ -87,7 +87,7 @@ impl EventStream {
             None => (DecisionOutcome::Allowed, None),
             Some(failure) => (
                 outcome_of(&case, failure),
-                Some(kgents_gateway::table::reason(failure.kind)),
+                Some(failure.kind.code()),
             ),
         };
         Some(self.exchange.append_outcome(&case, outcome, reason, effects))

@@ -1,0 +1,318 @@
+//! The nucleus put together: state opened, deciders warm, the exchange ready.
+
+use crate::clock::{Clock, SystemClock};
+use crate::dial::{Allow, Dialler, Timeouts};
+use crate::exchange::{Exchange, Parts};
+use crate::health::Health;
+use crate::identity::{self, Authority};
+use crate::journal::{self, Journal};
+use crate::ledger::Budget;
+use crate::own::{self, Own};
+use crate::pheromones::Pheromones;
+use crate::policy::PolicyStore;
+use crate::ports::{Audit, Identity, Random};
+use crate::principal::Principal;
+use crate::registry::{Embedder, Entry, Registry};
+use crate::routing::Routing;
+use crate::store::{self, Store};
+use crate::tasks::Tasks;
+use crate::telemetry::Metrics;
+use kgents_audit::{FsDisk, Keys, Log};
+use kgents_encoder::Encoder;
+use kgents_engine::deciders::policy::Source;
+use kgents_engine::{Deciders, LoadError};
+use kgents_gateway::call::{Failure, FailureKind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often derived state is brought into the store.
+const BRING_UP_EVERY: Duration = Duration::from_secs(2);
+
+/// What the nucleus is started with.
+pub struct Settings {
+    /// Where state is kept; there, and only ours.
+    pub data_dir: PathBuf,
+    /// The trust domain.
+    pub trust_domain: String,
+    /// This cluster's name.
+    pub cluster: String,
+    /// Whether callers without identity are let in as `anonymous`.
+    pub anonymous: bool,
+    /// Addresses that may be called.
+    pub allow: Allow,
+    /// How long to wait for agents.
+    pub timeouts: Timeouts,
+    /// Smallest probability at which a searched agent is accepted.
+    pub accept: f32,
+    /// The agent for what nobody else takes.
+    pub fallback: Option<String>,
+    /// Whether intents must be durable before anything is done.
+    pub strict: bool,
+    /// How often agents are probed.
+    pub probe_every: Duration,
+    /// Policies.
+    pub policies: Vec<Source>,
+    /// Budgets.
+    pub budgets: Vec<Budget>,
+    /// The encoder, if one is installed.
+    pub encoder: Option<Encoder>,
+}
+
+/// The nucleus cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The audit log.
+    #[error("the audit log cannot be opened")]
+    Audit(#[from] kgents_audit::Error),
+    /// What rides on the log.
+    #[error(transparent)]
+    Journal(#[from] journal::Error),
+    /// The authority.
+    #[error(transparent)]
+    Identity(#[from] identity::Error),
+    /// The policy decider.
+    #[error(transparent)]
+    Policy(#[from] LoadError),
+    /// A card of our own.
+    #[error(transparent)]
+    Card(#[from] Failure),
+    /// The system's certificates.
+    #[error("the system's certificate roots cannot be read")]
+    Roots(#[source] std::io::Error),
+}
+
+impl Error {
+    /// Stable name of the failure.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Store(error) => error.code(),
+            Self::Audit(error) => error.code(),
+            Self::Journal(error) => error.code(),
+            Self::Identity(error) => error.code(),
+            Self::Policy(error) => error.code(),
+            Self::Card(failure) => failure.kind.code(),
+            Self::Roots(_) => "certificate-roots",
+        }
+    }
+}
+
+/// The nucleus, running.
+pub struct Nucleus {
+    /// The path of every interaction.
+    pub exchange: Exchange,
+    /// Issues and verifies tokens.
+    pub authority: Arc<Authority>,
+    /// The policies in force.
+    pub policies: Arc<PolicyStore>,
+    /// The agents.
+    pub registry: Arc<Registry>,
+    /// Audit and ledger.
+    pub journal: Arc<Journal>,
+    /// What the probes say.
+    pub health: Arc<Health>,
+    /// Where questions go.
+    pub routing: Arc<Routing>,
+    log: Log,
+}
+
+impl Nucleus {
+    /// Opens the state and puts everything together. Blocks while texts are
+    /// embedded.
+    ///
+    /// # Errors
+    /// When any part of the state cannot be opened.
+    pub fn open(
+        settings: Settings,
+        deciders: &Deciders,
+        metrics: &mut prometheus_client::registry::Registry,
+    ) -> Result<Self, Error> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let data = &settings.data_dir;
+        let store = Arc::new(Store::open(&data.join("state.redb"))?);
+        let authority =
+            Arc::new(Authority::open(&data.join("identity"), &settings.trust_domain)?);
+        let policies = Arc::new(PolicyStore::open(
+            deciders.policy.clone(),
+            &settings.policies,
+            &settings.cluster,
+            &settings.trust_domain,
+        )?);
+        let encoder = settings.encoder.map(Arc::new);
+        let embedder = Embedder::new(encoder, Arc::clone(&store));
+        let registry = Arc::new(Registry::open(
+            Arc::clone(&store),
+            embedder,
+            &settings.cluster,
+            own::cards()?,
+        )?);
+        let tasks = Arc::new(Tasks::new(Arc::clone(&store) as Arc<dyn crate::tasks::TaskStore>));
+        let log = open_log(data, &settings.cluster, &clock)?;
+        let journal = Arc::new(Journal::open(
+            log.clone(),
+            Arc::clone(&store),
+            Arc::clone(&tasks),
+            &settings.budgets,
+            Arc::clone(&clock),
+        )?);
+        let routing = Arc::new(Routing::new(
+            deciders.router.clone(),
+            Arc::clone(&registry),
+            Arc::clone(&policies) as Arc<dyn crate::ports::Policy>,
+            settings.accept,
+            settings.fallback,
+        ));
+        let dialler = Arc::new(
+            Dialler::new(
+                settings.allow,
+                settings.timeouts,
+                Arc::clone(&authority),
+                Arc::clone(&clock),
+            )
+            .map_err(Error::Roots)?,
+        );
+        let health = Arc::new(Health::new(
+            deciders.health.clone(),
+            Arc::clone(&dialler) as Arc<dyn crate::ports::Probe>,
+            Arc::clone(&registry),
+            Arc::clone(&clock),
+            settings.probe_every,
+        ));
+        let own = Own {
+            agents: deciders.agents.clone(),
+            journal: Arc::clone(&journal),
+            registry: Arc::clone(&registry),
+            policy: Arc::clone(&policies) as Arc<dyn crate::ports::Policy>,
+            routing: Arc::clone(&routing),
+        };
+        let payer = {
+            let journal = Arc::clone(&journal);
+            Arc::new(move |consumer: &str| journal.ledger(|l| l.payer(consumer).to_owned()))
+        };
+        let metrics = Metrics::new(metrics);
+        metrics.agents.set(i64::try_from(registry.directory().len()).unwrap_or(0));
+        let exchange = Exchange::new(Parts {
+            identity: Arc::new(Door {
+                authority: Arc::clone(&authority),
+                anonymous: settings.anonymous,
+            }),
+            policy: Arc::clone(&policies) as Arc<dyn crate::ports::Policy>,
+            audit: Arc::clone(&journal) as Arc<dyn Audit>,
+            dial: dialler,
+            clock,
+            random: Arc::new(FastRandom),
+            registry: Arc::clone(&registry),
+            routing: Arc::clone(&routing),
+            tasks,
+            own,
+            pheromones: Arc::new(Pheromones::open(deciders.pheromone.clone(), store)?),
+            health: Arc::clone(&health),
+            metrics,
+            payer,
+            cluster: settings.cluster,
+            strict: settings.strict,
+        });
+        Ok(Self { exchange, authority, policies, registry, journal, health, routing, log })
+    }
+
+    /// Registers cards from the mesh folder; those unchanged are left alone.
+    /// Blocks while texts are embedded.
+    ///
+    /// # Errors
+    /// When one is refused; nothing is changed then.
+    pub fn register(&self, entries: Vec<Entry>) -> Result<(), Failure> {
+        let directory = self.registry.directory();
+        let changed: Vec<Entry> = entries
+            .into_iter()
+            .filter(|entry| {
+                directory.agent(&entry.name).is_none_or(|a| a.card.raw() != entry.card.raw())
+            })
+            .collect();
+        if !changed.is_empty() {
+            self.registry.put(changed)?;
+        }
+        Ok(())
+    }
+
+    /// What goes on in the background for as long as the mesh runs: probes,
+    /// and bringing state into the store.
+    pub async fn tend(&self) {
+        let mut probes = tokio::time::interval(self.health.every());
+        let mut batches = tokio::time::interval(BRING_UP_EVERY);
+        loop {
+            tokio::select! {
+                _ = probes.tick() => {
+                    if self.health.round().await {
+                        self.routing.health_changed();
+                    }
+                }
+                _ = batches.tick() => self.bring_up().await,
+            }
+        }
+    }
+
+    async fn bring_up(&self) {
+        if let Err(error) = self.journal.bring_up().await {
+            tracing::warn!(code = error.code(), %error, "state is not brought into the store yet");
+        }
+    }
+
+    /// Brings everything home: call when no request is under way any more.
+    pub async fn close(&self) {
+        self.bring_up().await;
+        if let Err(error) = self.log.close().await {
+            tracing::error!(code = error.code(), %error, "the audit log did not close well");
+        }
+    }
+}
+
+fn open_log(
+    data: &std::path::Path,
+    cluster: &str,
+    clock: &Arc<dyn Clock>,
+) -> Result<Log, kgents_audit::Error> {
+    let dir = data.join("audit");
+    let keys = Keys::load_or_create(&data.join("identity"))?;
+    let now = Arc::clone(clock);
+    let config = kgents_audit::Config::new(cluster, Arc::new(move || now.now_ms()));
+    let (log, recovery) = Log::open(Arc::new(FsDisk::open(&dir)?), config, keys)?;
+    if recovery.repaired_bytes > 0 {
+        tracing::warn!(
+            bytes = recovery.repaired_bytes,
+            "a half-written end of the audit log was cut; no acknowledged record was in it"
+        );
+    }
+    if !recovery.open_intents.is_empty() {
+        let count = recovery.open_intents.len();
+        tracing::warn!(count, "interactions were interrupted; the trail shows them as unknown");
+    }
+    Ok(log)
+}
+
+/// Identity as the operator wants it: strict, or with the anonymous let in.
+struct Door {
+    authority: Arc<Authority>,
+    anonymous: bool,
+}
+
+impl Identity for Door {
+    fn identify(&self, token: Option<&str>, now_ms: u64) -> Result<Principal, Failure> {
+        match token {
+            Some(token) => self.authority.verify(token, now_ms),
+            None if self.anonymous => Ok(Principal::anonymous(self.authority.trust_domain())),
+            None => Err(Failure::new(FailureKind::Unauthenticated, "no identity was shown")
+                .hint("send `Authorization: Bearer $(kgents token)`")),
+        }
+    }
+}
+
+struct FastRandom;
+
+impl Random for FastRandom {
+    fn fill(&self, buffer: &mut [u8]) {
+        fastrand::fill(buffer);
+    }
+}
