@@ -10,7 +10,7 @@
 //! Reading order: [`event`] and [`record`] (what is kept) · [`frame`] and
 //! [`segment`] (how it lies in files) · [`merkle`], [`note`] and [`keys`] (how
 //! it is sealed) · [`disk`] (what it stands on) · `store` and [`log`] (how it
-//! is written) · `recovery`, [`replay`] and [`verify`](mod@verify) (how it is
+//! is written) · `recovery`, [`replay`](mod@replay) and [`verify`](mod@verify) (how it is
 //! read) · [`simulation`] (how all this is tested).
 //!
 //! INVARIANT: a position handed to [`Log::durable`] that resolved `Ok` is

@@ -145,13 +145,10 @@ struct Ended {
     durable: u64,
     /// Bytes beyond that.
     torn: u64,
-    leaves: LeafRepair,
-}
-
-/// What of the leaf file is proved by heads, and what comes after.
-struct LeafRepair {
-    proved_bytes: u64,
-    after: Vec<u8>,
+    /// Bytes of the leaf file that are good.
+    leaf_bytes: u64,
+    /// Leaf hashes that come after them.
+    leaves: Vec<u8>,
 }
 
 /// Reads the last segment through. Those before are left alone: their length
@@ -176,7 +173,7 @@ fn read_end(
     let tree = last.header.tree();
     let tree = tree.ok_or_else(|| damaged("its header has a tree that cannot be"))?;
     let open = OpenIntents::from_header(&last.header.open);
-    let mut open = open.ok_or_else(|| damaged("its header names an intent that is none"))?;
+    let open = open.ok_or_else(|| damaged("its header names an intent that is none"))?;
     let history = heads::read(disk, last.number, key)?;
     let mut known: Vec<Signed> = last_head_before(disk, chain, key)?.into_iter().collect();
     known.extend(history.heads.iter().cloned());
@@ -187,65 +184,93 @@ fn read_end(
     if let Some(before) = chain.links.last().filter(|_| signed < last.header.first) {
         examination.end_sealed(before.number)?;
     }
-
-    let leaf_bytes = read_leaves(disk, last.number)?;
-    let leaves = Leaves::new(last.number, last.header.first, leaf_bytes);
+    let leaves = read_leaves(disk, last.number)?;
+    let leaves = Leaves::new(last.number, last.header.first, leaves);
+    let proved = leaves.count().min(signed.saturating_sub(last.header.first));
     let file = disk.open(&name).map_err(fail)?;
     let length = file.length().map_err(fail)?;
-    let mut scan = Scan::new(file, last.number, last.header.first, last.start, None);
-    let mut after = Vec::new();
-    let proved = leaves.count().min(signed.saturating_sub(last.header.first));
-    loop {
-        let bad = match scan.next().map_err(fail)? {
-            Found::End => break,
-            Found::Bad(bad) => bad,
-            Found::Record {
-                index,
-                offset,
-                payload,
-            } => {
-                let exhibit = Exhibit {
-                    index,
-                    segment: last.number,
-                    offset,
-                    payload,
-                };
-                let glance = Glance::decode(payload).map_err(|why| {
-                    examination.earliest(exhibit.damage(format!("it cannot be read: {why}")))
-                })?;
-                examination.take(&exhibit, &leaves)?;
-                if index.saturating_sub(last.header.first) >= proved {
-                    after.extend_from_slice(&examination.last_leaf());
-                }
-                open.note(glance, index, payload);
-                continue;
-            }
-        };
-        if is_torn(&scan, last.number, &bad, signed).map_err(fail)? {
-            break;
-        }
-        let damage = Damage {
-            index: bad.index,
-            event: name_in(&bad.bytes),
-            file: name.clone(),
-            offset: bad.offset,
-            why: bad.why,
-        };
-        return Err(examination.earliest(damage).into());
-    }
-    examination.end(&name, scan.offset())?;
-    Ok(Ended {
+    let mut ended = Ended {
+        examination,
         open,
         head,
         history,
-        durable: scan.offset(),
-        torn: length.saturating_sub(scan.offset()),
-        leaves: LeafRepair {
-            proved_bytes: proved.saturating_mul(32),
-            after,
-        },
-        examination,
-    })
+        durable: last.start,
+        torn: 0,
+        leaf_bytes: proved.saturating_mul(32),
+        leaves: Vec::new(),
+    };
+    let scan = Scan::new(file, last.number, last.header.first, last.start, None);
+    ended.read(
+        last,
+        scan,
+        &leaves,
+        last.header.first.saturating_add(proved),
+    )?;
+    ended.torn = length.saturating_sub(ended.durable);
+    Ok(ended)
+}
+
+impl Ended {
+    /// Takes the segment's records up to its last whole one. The leaf hashes of
+    /// those from index `unproved` on are to be written anew.
+    fn read(
+        &mut self,
+        last: &Link,
+        mut scan: Scan,
+        leaves: &Leaves,
+        unproved: u64,
+    ) -> Result<(), Error> {
+        let segment = last.number;
+        let name = file_name(segment, Part::Log);
+        let fail = |error| Error::from(Failure::new("read", &name, error));
+        loop {
+            let bad = match scan.next().map_err(fail)? {
+                Found::End => break,
+                Found::Bad(bad) => bad,
+                Found::Record {
+                    index,
+                    offset,
+                    payload,
+                } => {
+                    let exhibit = Exhibit {
+                        index,
+                        segment,
+                        offset,
+                        payload,
+                    };
+                    self.take(&exhibit, leaves)?;
+                    if index >= unproved {
+                        self.leaves.extend_from_slice(&self.examination.last_leaf());
+                    }
+                    continue;
+                }
+            };
+            if is_torn(&scan, segment, &bad, self.examination.signed()).map_err(fail)? {
+                break;
+            }
+            let damage = Damage {
+                index: bad.index,
+                event: name_in(&bad.bytes),
+                file: name.clone(),
+                offset: bad.offset,
+                why: bad.why,
+            };
+            return Err(self.examination.earliest(damage).into());
+        }
+        self.durable = scan.offset();
+        self.examination.end(&name, self.durable)?;
+        Ok(())
+    }
+
+    fn take(&mut self, exhibit: &Exhibit<'_>, leaves: &Leaves) -> Result<(), Damage> {
+        let glance = Glance::decode(exhibit.payload).map_err(|why| {
+            let damage = exhibit.damage(format!("it cannot be read: {why}"));
+            self.examination.earliest(damage)
+        })?;
+        self.examination.take(exhibit, leaves)?;
+        self.open.note(glance, exhibit.index, exhibit.payload);
+        Ok(())
+    }
 }
 
 /// The last head signed before the last segment was begun.
@@ -292,8 +317,8 @@ fn mend(disk: &dyn Disk, last: &Link, ended: &Ended) -> Result<Current, Error> {
         }
         opened => opened,
     };
-    let mut leaves = sidecar(Part::Leaves, ended.leaves.proved_bytes)?;
-    leaves.push(&ended.leaves.after);
+    let mut leaves = sidecar(Part::Leaves, ended.leaf_bytes)?;
+    leaves.push(&ended.leaves);
     let heads = sidecar(Part::Heads, ended.history.bytes)?;
     disk.sync_dir().map_err(fail("sync the folder of"))?;
     Ok(Current {

@@ -40,6 +40,7 @@ struct World {
     crashed: bool,
     space: Option<u64>,
     failing_syncs: u32,
+    failing_cuts: u32,
     held: bool,
     waiting: u32,
     random: Random,
@@ -59,6 +60,7 @@ impl SimDisk {
             crashed: false,
             space: None,
             failing_syncs: 0,
+            failing_cuts: 0,
             held: false,
             waiting: 0,
             random: Random(seed),
@@ -102,6 +104,11 @@ impl SimDisk {
     /// have brought to the disk although it can still be read.
     pub fn fail_syncs(&self, count: u32) {
         self.shared.lock().failing_syncs = count;
+    }
+
+    /// Lets the next `count` truncations fail.
+    pub fn fail_cuts(&self, count: u32) {
+        self.shared.lock().failing_cuts = count;
     }
 
     /// Makes operations that change something wait.
@@ -153,6 +160,7 @@ impl SimDisk {
             crashed: false,
             space: None,
             failing_syncs: 0,
+            failing_cuts: 0,
             held: false,
             waiting: 0,
             random: Random(seed),
@@ -339,6 +347,10 @@ impl DiskFile for SimFile {
     fn truncate(&mut self, length: u64) -> io::Result<()> {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         self.shared.operate(|world| {
+            if world.failing_cuts > 0 {
+                world.failing_cuts = world.failing_cuts.saturating_sub(1);
+                return Err(io::Error::other("the disk did not cut it"));
+            }
             let content = world.content(self.id)?;
             let freed = content.now.len().saturating_sub(length);
             content.now.resize(length, 0);

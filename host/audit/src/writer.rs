@@ -23,6 +23,10 @@ use crate::{Error, Failure};
 /// Whoever asks about an older one after so many is told that it failed.
 const EPISODES: usize = 1_024;
 
+/// The least time, in milliseconds, between two tries to sign a head when
+/// nothing else is to be done: a disk that fails is not tried all the time.
+const IDLE_MS: u64 = 100;
+
 /// What the writer shares with those who append.
 pub(crate) struct Shared {
     queue: Mutex<Queue>,
@@ -310,7 +314,7 @@ fn next(shared: &Shared, spare: &mut Group, store: &Store, head_ms: u64) -> Work
         }
         queue.idle = true;
         if store.is_unsigned() {
-            let wait = Duration::from_millis(head_ms);
+            let wait = Duration::from_millis(head_ms.max(IDLE_MS));
             let waited = shared.work.wait_timeout(queue, wait);
             let (woken, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
             queue = woken;

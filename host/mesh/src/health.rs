@@ -48,7 +48,14 @@ impl Health {
         clock: Arc<dyn Clock>,
         every: Duration,
     ) -> Self {
-        Self { decider, probe, registry, clock, every, known: Mutex::new(HashMap::new()) }
+        Self {
+            decider,
+            probe,
+            registry,
+            clock,
+            every,
+            known: Mutex::new(HashMap::new()),
+        }
     }
 
     /// How often each agent is probed.
@@ -70,9 +77,14 @@ impl Health {
     /// Probes all agents once. True when the state of any changed.
     pub async fn round(&self) -> bool {
         let directory = self.registry.directory();
-        self.known.lock().retain(|name, _| directory.agent(name).is_some());
-        let agents: Vec<Arc<Agent>> =
-            directory.agents().filter(|agent| !agent.is_own()).cloned().collect();
+        self.known
+            .lock()
+            .retain(|name, _| directory.agent(name).is_some());
+        let agents: Vec<Arc<Agent>> = directory
+            .agents()
+            .filter(|agent| !agent.is_own())
+            .cloned()
+            .collect();
         futures_util::stream::iter(agents)
             .map(|agent| async move {
                 let outcome = self.probe.probe(&agent).await;
@@ -87,7 +99,10 @@ impl Health {
         let now = self.clock.now_ms();
         let mut known = self.known.lock();
         let known = known.entry(agent.name.clone()).or_default();
-        known.probes.push_back(Judged { at_ms: now, outcome });
+        known.probes.push_back(Judged {
+            at_ms: now,
+            outcome,
+        });
         while known.probes.len() > REMEMBERED {
             known.probes.pop_front();
         }
@@ -97,7 +112,10 @@ impl Health {
             failures: FAILURES,
             stale_ms: u64::try_from(stale).unwrap_or(u64::MAX),
         };
-        let verdict = match self.decider.judge(known.probes.make_contiguous(), limits, now) {
+        let verdict = match self
+            .decider
+            .judge(known.probes.make_contiguous(), limits, now)
+        {
             Ok(verdict) => verdict,
             Err(error) => {
                 tracing::error!(code = error.code(), %error, "the health decider failed");
@@ -113,7 +131,12 @@ impl Health {
         };
         let changed = agent.set_status(status);
         if changed {
-            tracing::info!(agent = agent.name, status = status.name(), known.reason, "health");
+            tracing::info!(
+                agent = agent.name,
+                status = status.name(),
+                known.reason,
+                "health"
+            );
         }
         changed
     }

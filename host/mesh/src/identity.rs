@@ -111,7 +111,10 @@ impl Authority {
     /// When the key cannot be read, made, or is no P-256 key.
     pub fn open(dir: &Path, trust_domain: &str) -> Result<Self, Error> {
         let path = dir.join("authority.p8");
-        let fail = |source| Error::Key { path: path.clone(), source };
+        let fail = |source| Error::Key {
+            path: path.clone(),
+            source,
+        };
         let pkcs8 = match std::fs::read(&path) {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
@@ -126,7 +129,10 @@ impl Authority {
         let decoding = DecodingKey::from_ec_der(public);
         Ok(Self {
             trust_domain: trust_domain.to_owned(),
-            key_id: hex(ring::digest::digest(&ring::digest::SHA256, public).as_ref(), 8),
+            key_id: hex(
+                ring::digest::digest(&ring::digest::SHA256, public).as_ref(),
+                8,
+            ),
             encoding: EncodingKey::from_ec_der(&pkcs8),
             decoding,
             verified: quick_cache::sync::Cache::new(VERIFIED_CAPACITY),
@@ -199,8 +205,13 @@ impl Authority {
         if principal.trust_domain() != self.trust_domain {
             return Err(refuse("the token's subject is of another trust domain"));
         }
-        self.verified
-            .insert(token.to_owned(), Verified { principal: principal.clone(), expires_ms });
+        self.verified.insert(
+            token.to_owned(),
+            Verified {
+                principal: principal.clone(),
+                expires_ms,
+            },
+        );
         Ok(principal)
     }
 }
@@ -245,10 +256,12 @@ fn create_key(dir: &Path, path: &Path) -> io::Result<Vec<u8>> {
 /// The first `bytes` bytes in lower-case hexadecimal.
 pub(crate) fn hex(data: &[u8], bytes: usize) -> String {
     use std::fmt::Write as _;
-    data.iter().take(bytes).fold(String::with_capacity(bytes * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    data.iter()
+        .take(bytes)
+        .fold(String::with_capacity(bytes * 2), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 #[cfg(test)]
@@ -262,13 +275,19 @@ mod tests {
     }
 
     fn grant(path: &str, audience: &str) -> Grant {
-        Grant { path: path.into(), audience: audience.into(), ttl: Duration::from_secs(60) }
+        Grant {
+            path: path.into(),
+            audience: audience.into(),
+            ttl: Duration::from_secs(60),
+        }
     }
 
     #[test]
     fn an_issued_token_names_its_principal_until_it_expires() {
         let (_dir, authority) = authority();
-        let token = authority.issue(&grant("/users/ada", "mesh.local"), 1_000_000).unwrap();
+        let token = authority
+            .issue(&grant("/users/ada", "mesh.local"), 1_000_000)
+            .unwrap();
         for _ in 0..2 {
             assert_eq!(authority.verify(&token, 1_030_000).unwrap().entity(), "ada");
         }
@@ -281,7 +300,9 @@ mod tests {
     #[test]
     fn the_key_outlives_the_process() {
         let (dir, authority) = authority();
-        let token = authority.issue(&grant("/agents/b-gent", "mesh.local"), 0).unwrap();
+        let token = authority
+            .issue(&grant("/agents/b-gent", "mesh.local"), 0)
+            .unwrap();
         let again = Authority::open(dir.path(), "mesh.local").unwrap();
         assert_eq!(again.verify(&token, 1).unwrap().entity(), "b-gent");
     }
@@ -295,7 +316,10 @@ mod tests {
         let mut cut = ours.issue(&grant("/users/ada", "mesh.local"), 0).unwrap();
         cut.truncate(cut.len() - 4);
         for (token, message) in [
-            (elsewhere.as_str(), "the token is meant for another audience"),
+            (
+                elsewhere.as_str(),
+                "the token is meant for another audience",
+            ),
             (&forged, "the token was not signed by this mesh"),
             (&cut, "the token was not signed by this mesh"),
             ("", "the token is not a JWT-SVID"),
@@ -312,9 +336,18 @@ mod tests {
     fn nobody_is_granted_a_path_outside_the_three_collections() {
         let (_dir, authority) = authority();
         for path in ["/roots/x", "/users/", "users/x", "/users/a/b"] {
-            assert!(authority.issue(&grant(path, "mesh.local"), 0).is_err(), "{path}");
+            assert!(
+                authority.issue(&grant(path, "mesh.local"), 0).is_err(),
+                "{path}"
+            );
         }
-        let forever = Grant { ttl: TTL_MAX * 2, ..grant("/users/ada", "mesh.local") };
-        assert_eq!(authority.issue(&forever, 0).unwrap_err().code(), "token-ttl");
+        let forever = Grant {
+            ttl: TTL_MAX * 2,
+            ..grant("/users/ada", "mesh.local")
+        };
+        assert_eq!(
+            authority.issue(&forever, 0).unwrap_err().code(),
+            "token-ttl"
+        );
     }
 }

@@ -83,13 +83,16 @@ impl Journal {
     /// When the log or the store cannot be read.
     pub fn open(
         log: Log,
-            store: Arc<Store>,
+        store: Arc<Store>,
         tasks: Arc<Tasks>,
         budgets: &[Budget],
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Error> {
         let at = store.ledger()?;
-        let mut books = Books { ledger: at.ledger, open: at.open.into_iter().collect() };
+        let mut books = Books {
+            ledger: at.ledger,
+            open: at.open.into_iter().collect(),
+        };
         // New accounts start at the beginning of time, so that each replayed
         // record falls into the window it happened in.
         books.ledger.configure(budgets, 0);
@@ -98,9 +101,16 @@ impl Journal {
             books.replay(position.index(), &record, &tasks)?;
         }
         for (event, reservation) in std::mem::take(&mut books.open) {
-            tracing::warn!(event, tokens = reservation.tokens, "an interrupted call counts as spent");
+            tracing::warn!(
+                event,
+                tokens = reservation.tokens,
+                "an interrupted call counts as spent"
+            );
             let used = reservation.tokens;
-            let entry = Entry::Settle { reserved: reservation, used };
+            let entry = Entry::Settle {
+                reserved: reservation,
+                used,
+            };
             // A settlement of what is reserved is always covered.
             let _ = books.ledger.apply(&entry, clock.now_ms());
         }
@@ -124,7 +134,10 @@ impl Journal {
 
     /// Applies the budgets anew, when their files changed.
     pub fn configure(&self, budgets: &[Budget]) {
-        self.books.lock().ledger.configure(budgets, self.clock.now_ms());
+        self.books
+            .lock()
+            .ledger
+            .configure(budgets, self.clock.now_ms());
     }
 
     /// Changes the ledger now; the change still has to ride on an outcome.
@@ -135,7 +148,11 @@ impl Journal {
     pub fn try_entry(&self, entry: &Entry) -> Result<Applied<'_>, ledger::Error> {
         let gate = self.gate.read();
         self.books.lock().ledger.apply(entry, self.clock.now_ms())?;
-        Ok(Applied { journal: self, _gate: gate, entry: entry.clone() })
+        Ok(Applied {
+            journal: self,
+            _gate: gate,
+            entry: entry.clone(),
+        })
     }
 
     /// Brings what has changed into the store. Blocks; called in the
@@ -147,14 +164,25 @@ impl Journal {
         let (at, owners, last) = {
             let _gate = self.gate.write();
             let books = self.books.lock();
-            let open: BTreeMap<_, _> =
-                books.open.iter().map(|(event, r)| (event.clone(), r.clone())).collect();
+            let open: BTreeMap<_, _> = books
+                .open
+                .iter()
+                .map(|(event, r)| (event.clone(), r.clone()))
+                .collect();
             let position = self.log.records();
-            let at = LedgerAt { position, ledger: books.ledger.clone(), open };
+            let at = LedgerAt {
+                position,
+                ledger: books.ledger.clone(),
+                open,
+            };
             (at, self.tasks.fresh(), *self.last.lock())
         };
-        let fresh = at.position.saturating_sub(self.brought.load(Ordering::Relaxed));
-        let Some(last) = last.filter(|_| fresh > 0) else { return Ok(0) };
+        let fresh = at
+            .position
+            .saturating_sub(self.brought.load(Ordering::Relaxed));
+        let Some(last) = last.filter(|_| fresh > 0) else {
+            return Ok(0);
+        };
         // The store must never know more than the log.
         self.log.durable(last).await?;
         self.store.bring_up(&at, &owners)?;
@@ -170,7 +198,10 @@ impl Journal {
 
     fn append(&self, record: &Record) -> Result<Place, Failure> {
         let mut last = self.last.lock();
-        let place = self.log.append(record).map_err(|error| unavailable(&error))?;
+        let place = self
+            .log
+            .append(record)
+            .map_err(|error| unavailable(&error))?;
         *last = Some(place);
         Ok(place)
     }
@@ -198,9 +229,17 @@ impl Applied<'_> {
     /// # Errors
     /// `Unavailable`; the change is undone then.
     pub fn conclude(self, event: AgentAuditEvent) -> Result<Place, Failure> {
-        let effects = Effects { ledger: vec![self.entry.clone()], task: None };
-        let record = Record::Outcome(Outcome { event, carried: carried(&effects) });
-        self.journal.append(&record).inspect_err(|_| self.journal.undo(&self.entry))
+        let effects = Effects {
+            ledger: vec![self.entry.clone()],
+            task: None,
+        };
+        let record = Record::Outcome(Outcome {
+            event,
+            carried: carried(&effects),
+        });
+        self.journal
+            .append(&record)
+            .inspect_err(|_| self.journal.undo(&self.entry))
     }
 }
 
@@ -211,17 +250,25 @@ impl Audit for Journal {
         if let Some(reservation) = reserve {
             let entry = Entry::Reserve(reservation.clone());
             let mut books = self.books.lock();
-            books.ledger.apply(&entry, now).map_err(|error| exhausted(&error))?;
+            books
+                .ledger
+                .apply(&entry, now)
+                .map_err(|error| exhausted(&error))?;
             books.open.insert(intent.event.clone(), reservation.clone());
             drop(books);
-            intent.carried = carried(&Effects { ledger: vec![entry], task: None });
+            intent.carried = carried(&Effects {
+                ledger: vec![entry],
+                task: None,
+            });
         }
         let event = intent.event.clone();
         self.append(&Record::Intent(intent)).inspect_err(|_| {
             let mut books = self.books.lock();
             if let Some(reserved) = books.open.remove(&event) {
                 // Nothing was done, so nothing is used.
-                let _ = books.ledger.apply(&Entry::Settle { reserved, used: 0 }, now);
+                let _ = books
+                    .ledger
+                    .apply(&Entry::Settle { reserved, used: 0 }, now);
             }
         })
     }
@@ -229,7 +276,10 @@ impl Audit for Journal {
     fn conclude(&self, event: AgentAuditEvent, effects: Effects) -> Result<Place, Failure> {
         let _gate = self.gate.read();
         let name = event.metadata.name.clone();
-        let record = Record::Outcome(Outcome { event, carried: carried(&effects) });
+        let record = Record::Outcome(Outcome {
+            event,
+            carried: carried(&effects),
+        });
         let place = self.append(&record);
         // Applied also when the log is full: the tokens are used, the task is
         // there. The intent without an outcome will tell of it.
@@ -257,7 +307,9 @@ impl Books {
         if let Record::Outcome(outcome) = record {
             self.open.remove(&outcome.event.metadata.name);
         }
-        let Some(carried) = carried else { return Ok(()) };
+        let Some(carried) = carried else {
+            return Ok(());
+        };
         let effects: Effects = serde_json::from_str(carried.get())
             .map_err(|source| Error::Carried { position, source })?;
         if let (Record::Intent(intent), Some(Entry::Reserve(reservation))) =
@@ -304,8 +356,10 @@ fn exhausted(error: &ledger::Error) -> Failure {
 
 fn unavailable(error: &kgents_audit::Error) -> Failure {
     tracing::error!(code = error.code(), %error, "the audit log cannot take a record");
-    Failure::new(FailureKind::Unavailable, "the audit log cannot take a record now")
-        .hint("free space on the disk of the data folder; nothing is done without a trail")
-        .fact("cause", error.code())
+    Failure::new(
+        FailureKind::Unavailable,
+        "the audit log cannot take a record now",
+    )
+    .hint("free space on the disk of the data folder; nothing is done without a trail")
+    .fact("cause", error.code())
 }
-

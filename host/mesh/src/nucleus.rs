@@ -133,8 +133,10 @@ impl Nucleus {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let data = &settings.data_dir;
         let store = Arc::new(Store::open(&data.join("state.redb"))?);
-        let authority =
-            Arc::new(Authority::open(&data.join("identity"), &settings.trust_domain)?);
+        let authority = Arc::new(Authority::open(
+            &data.join("identity"),
+            &settings.trust_domain,
+        )?);
         let policies = Arc::new(PolicyStore::open(
             deciders.policy.clone(),
             &settings.policies,
@@ -149,7 +151,9 @@ impl Nucleus {
             &settings.cluster,
             own::cards()?,
         )?);
-        let tasks = Arc::new(Tasks::new(Arc::clone(&store) as Arc<dyn crate::tasks::TaskStore>));
+        let tasks = Arc::new(Tasks::new(
+            Arc::clone(&store) as Arc<dyn crate::tasks::TaskStore>
+        ));
         let log = open_log(data, &settings.cluster, &clock)?;
         let journal = Arc::new(Journal::open(
             log.clone(),
@@ -193,7 +197,9 @@ impl Nucleus {
             Arc::new(move |consumer: &str| journal.ledger(|l| l.payer(consumer).to_owned()))
         };
         let metrics = Metrics::new(metrics);
-        metrics.agents.set(i64::try_from(registry.directory().len()).unwrap_or(0));
+        metrics
+            .agents
+            .set(i64::try_from(registry.directory().len()).unwrap_or(0));
         let exchange = Exchange::new(Parts {
             identity: Arc::new(Door {
                 authority: Arc::clone(&authority),
@@ -215,7 +221,16 @@ impl Nucleus {
             cluster: settings.cluster,
             strict: settings.strict,
         });
-        Ok(Self { exchange, authority, policies, registry, journal, health, routing, log })
+        Ok(Self {
+            exchange,
+            authority,
+            policies,
+            registry,
+            journal,
+            health,
+            routing,
+            log,
+        })
     }
 
     /// Registers cards from the mesh folder; those unchanged are left alone.
@@ -228,7 +243,9 @@ impl Nucleus {
         let changed: Vec<Entry> = entries
             .into_iter()
             .filter(|entry| {
-                directory.agent(&entry.name).is_none_or(|a| a.card.raw() != entry.card.raw())
+                directory
+                    .agent(&entry.name)
+                    .is_none_or(|a| a.card.raw() != entry.card.raw())
             })
             .collect();
         if !changed.is_empty() {
@@ -287,7 +304,10 @@ fn open_log(
     }
     if !recovery.open_intents.is_empty() {
         let count = recovery.open_intents.len();
-        tracing::warn!(count, "interactions were interrupted; the trail shows them as unknown");
+        tracing::warn!(
+            count,
+            "interactions were interrupted; the trail shows them as unknown"
+        );
     }
     Ok(log)
 }
@@ -303,8 +323,10 @@ impl Identity for Door {
         match token {
             Some(token) => self.authority.verify(token, now_ms),
             None if self.anonymous => Ok(Principal::anonymous(self.authority.trust_domain())),
-            None => Err(Failure::new(FailureKind::Unauthenticated, "no identity was shown")
-                .hint("send `Authorization: Bearer $(kgents token)`")),
+            None => Err(
+                Failure::new(FailureKind::Unauthenticated, "no identity was shown")
+                    .hint("send `Authorization: Bearer $(kgents token)`"),
+            ),
         }
     }
 }

@@ -85,15 +85,21 @@ pub fn ask(operation: &Operation) -> Option<Ask<'_>> {
         ..Ask::new(action, Resource::Account(account))
     };
     match operation {
-        Operation::Balance(name) => {
-            Some(account(Action::Balance, name.as_deref().unwrap_or(MESH_ACCOUNT), None))
-        }
-        Operation::Allocate(amount) => {
-            Some(account(Action::Allocate, &amount.account, Some(amount.tokens)))
-        }
-        Operation::Settle(amount) => {
-            Some(account(Action::Settle, &amount.account, Some(amount.tokens)))
-        }
+        Operation::Balance(name) => Some(account(
+            Action::Balance,
+            name.as_deref().unwrap_or(MESH_ACCOUNT),
+            None,
+        )),
+        Operation::Allocate(amount) => Some(account(
+            Action::Allocate,
+            &amount.account,
+            Some(amount.tokens),
+        )),
+        Operation::Settle(amount) => Some(account(
+            Action::Settle,
+            &amount.account,
+            Some(amount.tokens),
+        )),
         Operation::TopConsumers(_) => Some(account(Action::TopConsumers, MESH_ACCOUNT, None)),
         Operation::Find(_)
         | Operation::ListAgents
@@ -121,7 +127,11 @@ impl Own {
             .data
             .as_ref()
             .map(|data| String::from_utf8_lossy(data.as_bytes()).into_owned());
-        let words = Words { agent: agent.to_owned(), text: message.text.clone(), data };
+        let words = Words {
+            agent: agent.to_owned(),
+            text: message.text.clone(),
+            data,
+        };
         let planned = self.agents.plan(&words).map_err(|error| failed(&error))?;
         Ok(match planned {
             Ok(operation) => Asked::Clear(operation),
@@ -142,12 +152,16 @@ impl Own {
         now_ms: u64,
     ) -> Result<Spoken<'_>, Failure> {
         let (outcome, applied) = match operation {
-            Operation::Balance(name) => {
-                (self.balance(name.as_deref().unwrap_or(MESH_ACCOUNT), now_ms), None)
-            }
+            Operation::Balance(name) => (
+                self.balance(name.as_deref().unwrap_or(MESH_ACCOUNT), now_ms),
+                None,
+            ),
             Operation::Allocate(amount) => {
                 let (account, tokens) = (amount.account.clone(), amount.tokens);
-                let entry = Entry::Allocate { account: account.clone(), tokens };
+                let entry = Entry::Allocate {
+                    account: account.clone(),
+                    tokens,
+                };
                 self.change(&entry, &account, now_ms, |account| {
                     Outcome::Allocated((account, tokens))
                 })
@@ -155,28 +169,41 @@ impl Own {
             Operation::Settle(amount) => {
                 let (account, tokens) = (amount.account.clone(), amount.tokens);
                 let consumer = who.name().to_owned();
-                let entry = Entry::Charge { account: account.clone(), consumer, tokens };
-                self.change(&entry, &account, now_ms, |account| Outcome::Settled((account, tokens)))
+                let entry = Entry::Charge {
+                    account: account.clone(),
+                    consumer,
+                    tokens,
+                };
+                self.change(&entry, &account, now_ms, |account| {
+                    Outcome::Settled((account, tokens))
+                })
             }
             Operation::TopConsumers(limit) => {
-                let top = self.journal.ledger(|l| l.top_consumers(*limit as usize, now_ms));
+                let top = self
+                    .journal
+                    .ledger(|l| l.top_consumers(*limit as usize, now_ms));
                 let named = |(name, tokens)| Consumer { name, tokens };
-                (Outcome::TopConsumers(top.into_iter().map(named).collect()), None)
+                (
+                    Outcome::TopConsumers(top.into_iter().map(named).collect()),
+                    None,
+                )
             }
             Operation::Find(text) => (self.find(who, text)?, None),
             Operation::ListAgents => (Outcome::Agents(self.visible(who)?), None),
             Operation::Describe(name) => {
                 let mut visible = self.visible(who)?;
                 visible.retain(|listing| listing.name == *name);
-                let described = visible.pop().map_or_else(
-                    || Outcome::NoAgent(name.clone()),
-                    Outcome::Described,
-                );
+                let described = visible
+                    .pop()
+                    .map_or_else(|| Outcome::NoAgent(name.clone()), Outcome::Described);
                 (described, None)
             }
             Operation::Echo(text) => (Outcome::Echoed(text.clone()), None),
         };
-        let reply = self.agents.phrase(&outcome).map_err(|error| failed(&error))?;
+        let reply = self
+            .agents
+            .phrase(&outcome)
+            .map_err(|error| failed(&error))?;
         let data = serde_json::from_str(&reply.data).unwrap_or_default();
         let payload = say(event, message, &reply.text, data);
         Ok(match applied {
@@ -222,16 +249,21 @@ impl Own {
                 None => (Outcome::NoAccount(account.to_owned()), Some(applied)),
             },
             Err(ledger::Error::NoAccount { account }) => (Outcome::NoAccount(account), None),
-            Err(ledger::Error::Insufficient { account, asked, available }) => {
-                (Outcome::Insufficient((account, asked, available)), None)
-            }
+            Err(ledger::Error::Insufficient {
+                account,
+                asked,
+                available,
+            }) => (Outcome::Insufficient((account, asked, available)), None),
         }
     }
 
     fn find(&self, who: &Principal, text: &str) -> Result<Outcome, Failure> {
         let routed = self.routing.question(who, text)?;
         let directory = self.registry.directory();
-        let chosen = routed.agent.iter().map(|agent| (agent, routed.decision.confidence));
+        let chosen = routed
+            .agent
+            .iter()
+            .map(|agent| (agent, routed.decision.confidence));
         let others = routed
             .decision
             .alternatives
@@ -253,7 +285,10 @@ impl Own {
             .map(|agent| Ask::new(Action::List, Resource::Agent(agent)))
             .collect();
         let judged = self.policy.judge(who, &asks)?;
-        let seen = agents.iter().zip(judged).filter(|(_, judgement)| judgement.allowed);
+        let seen = agents
+            .iter()
+            .zip(judged)
+            .filter(|(_, judgement)| judgement.allowed);
         Ok(seen.map(|(agent, _)| listing(agent, None)).collect())
     }
 }
@@ -262,7 +297,12 @@ fn listing(agent: &Agent, confidence: Option<f32>) -> Listing {
     Listing {
         name: agent.name.clone(),
         description: agent.card.description.clone(),
-        skills: agent.card.skills.iter().map(|skill| skill.name.clone()).collect(),
+        skills: agent
+            .card
+            .skills
+            .iter()
+            .map(|skill| skill.name.clone())
+            .collect(),
         health: agent.status().name().to_owned(),
         confidence,
     }
@@ -297,35 +337,91 @@ pub fn cards() -> Result<Vec<(String, Card)>, Failure> {
         name: name.to_owned(),
         description: description.to_owned(),
         tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
-        examples: examples.iter().map(|example| (*example).to_owned()).collect(),
+        examples: examples
+            .iter()
+            .map(|example| (*example).to_owned())
+            .collect(),
     };
     let b_gent = [
-        skill("balance", "Token balance",
+        skill(
+            "balance",
+            "Token balance",
             "Tells how many tokens an account or the whole mesh has left, has spent and has reserved",
             &["budget", "tokens", "balance"],
-            &["how many tokens does the research team have left?", "what is the balance of support?"]),
-        skill("allocate", "Allocate tokens", "Moves tokens from the free pool to a team's account",
+            &[
+                "how many tokens does the research team have left?",
+                "what is the balance of support?",
+            ],
+        ),
+        skill(
+            "allocate",
+            "Allocate tokens",
+            "Moves tokens from the free pool to a team's account",
             &["budget", "tokens", "allocation"],
-            &["allocate 5000 tokens to research", "give the support team 2k tokens"]),
-        skill("settle", "Settle usage", "Charges tokens that were used outside the mesh to an account",
-            &["budget", "tokens"], &["charge 300 tokens to research"]),
-        skill("top-consumers", "Top consumers", "Tells who used the most tokens",
-            &["budget", "tokens", "usage"], &["who spends the most tokens?", "top 5 consumers"]),
+            &[
+                "allocate 5000 tokens to research",
+                "give the support team 2k tokens",
+            ],
+        ),
+        skill(
+            "settle",
+            "Settle usage",
+            "Charges tokens that were used outside the mesh to an account",
+            &["budget", "tokens"],
+            &["charge 300 tokens to research"],
+        ),
+        skill(
+            "top-consumers",
+            "Top consumers",
+            "Tells who used the most tokens",
+            &["budget", "tokens", "usage"],
+            &["who spends the most tokens?", "top 5 consumers"],
+        ),
     ];
     let l_gent = [
-        skill("find", "Find an agent", "Tells which agent can do something",
+        skill(
+            "find",
+            "Find an agent",
+            "Tells which agent can do something",
             &["discovery", "registry", "agents"],
-            &["which agent can review contracts?", "who can do data analysis here?"]),
-        skill("list-agents", "List agents", "Lists the registered agents with their skills and health",
-            &["discovery", "registry"], &["list all agents", "what agents are there?"]),
-        skill("describe", "Describe an agent", "Tells what is known of one agent",
-            &["discovery", "registry"], &["describe the agent b-gent"]),
+            &[
+                "which agent can review contracts?",
+                "who can do data analysis here?",
+            ],
+        ),
+        skill(
+            "list-agents",
+            "List agents",
+            "Lists the registered agents with their skills and health",
+            &["discovery", "registry"],
+            &["list all agents", "what agents are there?"],
+        ),
+        skill(
+            "describe",
+            "Describe an agent",
+            "Tells what is known of one agent",
+            &["discovery", "registry"],
+            &["describe the agent b-gent"],
+        ),
     ];
-    let echo = [skill("echo", "Echo", "Says back what it is told; for testing a connection",
-        &["test", "connectivity"], &["echo hello"])];
+    let echo = [skill(
+        "echo",
+        "Echo",
+        "Says back what it is told; for testing a connection",
+        &["test", "connectivity"],
+        &["echo hello"],
+    )];
     let described = [
-        ("b-gent", "Budget agent: token economics and resource allocation", &b_gent[..]),
-        ("l-gent", "Library agent: knows every registered agent and what it can do", &l_gent[..]),
+        (
+            "b-gent",
+            "Budget agent: token economics and resource allocation",
+            &b_gent[..],
+        ),
+        (
+            "l-gent",
+            "Library agent: knows every registered agent and what it can do",
+            &l_gent[..],
+        ),
         ("echo", "Echo agent: says back what it is told", &echo[..]),
     ];
     described
@@ -335,7 +431,12 @@ pub fn cards() -> Result<Vec<(String, Card)>, Failure> {
             // Where it listens is written into each served card; this is a stand-in.
             let payload = own_card(
                 &format!("http://mesh.invalid/agents/{name}"),
-                &OwnAgent { name, description, version, skills },
+                &OwnAgent {
+                    name,
+                    description,
+                    version,
+                    skills,
+                },
             );
             Ok((name.to_owned(), Card::parse(payload)?))
         })

@@ -65,7 +65,11 @@ impl Pheromones {
                 Err(error) => tracing::warn!(number, %error, "a stored pheromone is left out"),
             }
         }
-        Ok(Self { decider, store, rows: RwLock::new(rows) })
+        Ok(Self {
+            decider,
+            store,
+            rows: RwLock::new(rows),
+        })
     }
 
     /// Emits one; durable when it returns. Blocks for a commit. What has faded
@@ -79,7 +83,11 @@ impl Pheromones {
         draft: &PheromoneDraft,
         now_ms: u64,
     ) -> Result<Payload, Failure> {
-        if draft.payload.as_ref().is_some_and(|p| p.as_bytes().len() > PAYLOAD_BYTES_MAX) {
+        if draft
+            .payload
+            .as_ref()
+            .is_some_and(|p| p.as_bytes().len() > PAYLOAD_BYTES_MAX)
+        {
             let message = format!("`payload` is above {PAYLOAD_BYTES_MAX} bytes");
             return Err(Failure::new(FailureKind::InvalidParams, message));
         }
@@ -95,24 +103,36 @@ impl Pheromones {
             &[],
             now_ms,
         );
-        let signal = accepted.map_err(|error| failed(&error))?.map_err(|problems| {
-            let text: Vec<String> =
-                problems.iter().map(|p| format!("`{}`: {}", p.field, p.message)).collect();
-            Failure::new(FailureKind::InvalidParams, text.join("; "))
-        })?;
+        let signal = accepted
+            .map_err(|error| failed(&error))?
+            .map_err(|problems| {
+                let text: Vec<String> = problems
+                    .iter()
+                    .map(|p| format!("`{}`: {}", p.field, p.message))
+                    .collect();
+                Failure::new(FailureKind::InvalidParams, text.join("; "))
+            })?;
         let row = Row::new(&signal, draft.payload.clone());
         let mut rows = self.rows.write();
         let gone = self.gone(&rows, now_ms)?;
         if rows.rows.len() - gone.len() >= ROWS_MAX {
-            return Err(Failure::new(FailureKind::Unavailable, "too many pheromones are in the air")
-                .hint("wait until some have faded, or emit them with a shorter half-life"));
+            return Err(Failure::new(
+                FailureKind::Unavailable,
+                "too many pheromones are in the air",
+            )
+            .hint("wait until some have faded, or emit them with a shorter half-life"));
         }
         let number = rows.next;
         let bytes = serde_json::to_vec(&row).unwrap_or_default();
-        self.store.put_pheromone(number, &bytes, &gone).map_err(|error| {
-            tracing::error!(code = error.code(), "a pheromone cannot be stored");
-            Failure::new(FailureKind::Unavailable, "the pheromone cannot be stored now")
-        })?;
+        self.store
+            .put_pheromone(number, &bytes, &gone)
+            .map_err(|error| {
+                tracing::error!(code = error.code(), "a pheromone cannot be stored");
+                Failure::new(
+                    FailureKind::Unavailable,
+                    "the pheromone cannot be stored now",
+                )
+            })?;
         rows.next += 1;
         rows.remove(&gone);
         let payload = Payload::of(&shown(number, &row, signal.initial_intensity));
@@ -140,8 +160,10 @@ impl Pheromones {
             limit,
         };
         let rows = self.rows.read();
-        let sensed =
-            self.decider.sense(&rows.signals, &filter, now_ms).map_err(|e| failed(&e))?;
+        let sensed = self
+            .decider
+            .sense(&rows.signals, &filter, now_ms)
+            .map_err(|e| failed(&e))?;
         let shown: Vec<_> = sensed
             .iter()
             .filter_map(|s| Some((rows.rows.get(s.index as usize)?, s.intensity)))
@@ -152,8 +174,16 @@ impl Pheromones {
 
     /// Numbers of the rows that are not sensed any more.
     fn gone(&self, rows: &Rows, now_ms: u64) -> Result<Vec<u64>, Failure> {
-        let all = Filter { kind: None, target: None, min_intensity: 0.0, limit: 0 };
-        let sensed = self.decider.sense(&rows.signals, &all, now_ms).map_err(|e| failed(&e))?;
+        let all = Filter {
+            kind: None,
+            target: None,
+            min_intensity: 0.0,
+            limit: 0,
+        };
+        let sensed = self
+            .decider
+            .sense(&rows.signals, &all, now_ms)
+            .map_err(|e| failed(&e))?;
         let alive: std::collections::HashSet<usize> =
             sensed.iter().map(|s| s.index as usize).collect();
         Ok(rows
@@ -176,7 +206,8 @@ impl Rows {
         if gone.is_empty() {
             return;
         }
-        self.rows.retain(|(number, _)| gone.binary_search(number).is_err());
+        self.rows
+            .retain(|(number, _)| gone.binary_search(number).is_err());
         self.signals = self.rows.iter().map(|(_, row)| row.signal()).collect();
     }
 }

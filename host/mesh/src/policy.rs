@@ -172,14 +172,22 @@ impl PolicyStore {
             PrincipalKind::Agent => Kind::Agent,
             PrincipalKind::Gateway => Kind::Gateway,
         };
-        let groups =
-            if who.is_identified() { vec![EVERYONE.to_owned()] } else { Vec::new() };
+        let groups = if who.is_identified() {
+            vec![EVERYONE.to_owned()]
+        } else {
+            Vec::new()
+        };
         let attributes = vec![
             attribute("spiffe_id", Value::Text(who.svid().to_owned())),
             attribute("trust_domain", Value::Text(who.trust_domain().to_owned())),
             attribute("cluster", Value::Text(self.cluster.clone())),
         ];
-        Subject { kind, id: who.entity().to_owned(), groups, attributes }
+        Subject {
+            kind,
+            id: who.entity().to_owned(),
+            groups,
+            attributes,
+        }
     }
 
     fn evaluate(
@@ -188,13 +196,21 @@ impl PolicyStore {
         who: &Principal,
         queries: &[Query],
     ) -> Result<Vec<Judgement>, Failure> {
-        let verdicts =
-            current.set.evaluate(&self.subject(who), queries).map_err(|error| {
+        let verdicts = current
+            .set
+            .evaluate(&self.subject(who), queries)
+            .map_err(|error| {
                 tracing::error!(code = error.code(), %error, "the policy decider failed");
-                Failure::new(FailureKind::Unavailable, "the policies cannot be evaluated now")
-                    .hint("try again; the mesh denies what it cannot judge")
+                Failure::new(
+                    FailureKind::Unavailable,
+                    "the policies cannot be evaluated now",
+                )
+                .hint("try again; the mesh denies what it cannot judge")
             })?;
-        Ok(verdicts.into_iter().map(|verdict| current.judgement(verdict)).collect())
+        Ok(verdicts
+            .into_iter()
+            .map(|verdict| current.judgement(verdict))
+            .collect())
     }
 }
 
@@ -228,7 +244,10 @@ impl crate::ports::Policy for PolicyStore {
             }
         }
         // A verdict the decider left out allows nothing.
-        Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(Judgement::none)).collect())
+        Ok(answers
+            .into_iter()
+            .map(|answer| answer.unwrap_or_else(Judgement::none))
+            .collect())
     }
 
     fn generation(&self) -> u64 {
@@ -244,7 +263,11 @@ impl Generation {
 
     fn judgement(&self, verdict: Verdict) -> Judgement {
         for error in &verdict.errors {
-            tracing::warn!(policy = verdict.policy, error, "a policy erred, which denies");
+            tracing::warn!(
+                policy = verdict.policy,
+                error,
+                "a policy erred, which denies"
+            );
         }
         let known = self.ids.iter().find(|id| ***id == *verdict.policy);
         Judgement {
@@ -260,12 +283,25 @@ impl Generation {
 }
 
 fn attribute(name: &str, value: Value) -> Attribute {
-    Attribute { name: name.to_owned(), value }
+    Attribute {
+        name: name.to_owned(),
+        value,
+    }
 }
 
 fn agent_attributes(agent: &crate::registry::Agent) -> Vec<Attribute> {
-    let labels = agent.card.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
-    let skills = agent.card.skills.iter().map(|skill| skill.id.clone()).collect();
+    let labels = agent
+        .card
+        .labels
+        .iter()
+        .map(|(k, v)| format!("{k}={v}"))
+        .collect();
+    let skills = agent
+        .card
+        .skills
+        .iter()
+        .map(|skill| skill.id.clone())
+        .collect();
     vec![
         attribute("name", Value::Text(agent.card.name.clone())),
         attribute("cluster", Value::Text(agent.cluster.to_string())),
@@ -274,7 +310,8 @@ fn agent_attributes(agent: &crate::registry::Agent) -> Vec<Attribute> {
     ]
 }
 
-fn describe(problem: &kgents_engine::deciders::policy::Problem) -> String {
+/// A problem of a policy file in one line: where, what, and what to do.
+pub fn describe(problem: &kgents_engine::deciders::policy::Problem) -> String {
     let mut text = problem.source.clone();
     if let Some(line) = problem.line {
         text.push_str(&format!(":{line}"));

@@ -107,7 +107,12 @@ pub struct Ask<'a> {
 impl<'a> Ask<'a> {
     /// An action on a resource, without more.
     pub const fn new(action: Action, resource: Resource<'a>) -> Self {
-        Self { action, resource, tokens: None, target: None }
+        Self {
+            action,
+            resource,
+            tokens: None,
+            target: None,
+        }
     }
 }
 
@@ -125,7 +130,11 @@ pub struct Judgement {
 impl Judgement {
     /// The answer where no policy was asked: nothing is allowed by that.
     pub fn none() -> Self {
-        Self { allowed: false, policy: "default-deny".into(), checked: Arc::new([]) }
+        Self {
+            allowed: false,
+            policy: "default-deny".into(),
+            checked: Arc::new([]),
+        }
     }
 }
 

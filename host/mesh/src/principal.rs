@@ -36,7 +36,9 @@ pub enum Error {
     #[error("`{0}` names nothing here: the path is not /users/, /agents/ or /gateways/ and a name")]
     Path(String),
     /// A name with characters outside `[a-zA-Z0-9._-]`, empty, or over 128.
-    #[error("`{0}` has a name that is empty, too long or holds other characters than letters, digits, `.`, `_` and `-`")]
+    #[error(
+        "`{0}` has a name that is empty, too long or holds other characters than letters, digits, `.`, `_` and `-`"
+    )]
     Name(String),
 }
 
@@ -59,12 +61,15 @@ impl Principal {
     /// # Errors
     /// When it is not an id of a user, agent or gateway.
     pub fn parse(svid: &str, home: &str) -> Result<Self, Error> {
-        let rest =
-            svid.strip_prefix("spiffe://").ok_or_else(|| Error::Scheme(svid.to_owned()))?;
-        let (trust_domain, path) =
-            rest.split_once('/').ok_or_else(|| Error::Path(svid.to_owned()))?;
-        let (collection, name) =
-            path.split_once('/').ok_or_else(|| Error::Path(svid.to_owned()))?;
+        let rest = svid
+            .strip_prefix("spiffe://")
+            .ok_or_else(|| Error::Scheme(svid.to_owned()))?;
+        let (trust_domain, path) = rest
+            .split_once('/')
+            .ok_or_else(|| Error::Path(svid.to_owned()))?;
+        let (collection, name) = path
+            .split_once('/')
+            .ok_or_else(|| Error::Path(svid.to_owned()))?;
         let kind = match collection {
             "users" => PrincipalKind::User,
             "agents" => PrincipalKind::Agent,
@@ -131,7 +136,9 @@ impl Principal {
 /// `[a-zA-Z0-9._-]`, not `.` or `..`. Source: SPIFFE-ID, section 2.2.
 pub fn is_segment(name: &str) -> bool {
     (1..=128).contains(&name.len())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
         && name != "."
         && name != ".."
 }
@@ -160,7 +167,11 @@ mod tests {
             ("spiffe://mesh.local/users/..", "spiffe-name"),
             ("spiffe:///users/ada", "spiffe-name"),
         ] {
-            assert_eq!(Principal::parse(svid, "mesh.local").unwrap_err().code(), code, "{svid}");
+            assert_eq!(
+                Principal::parse(svid, "mesh.local").unwrap_err().code(),
+                code,
+                "{svid}"
+            );
         }
     }
 

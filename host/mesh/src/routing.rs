@@ -106,9 +106,18 @@ impl Routing {
             policies: self.policy.generation(),
             health: self.health.load(Ordering::Relaxed),
         };
-        let mut search = Search { who, text, directory, key, encoder: None };
-        let question =
-            Question { text: text.to_owned(), target: None, accept: self.accept };
+        let mut search = Search {
+            who,
+            text,
+            directory,
+            key,
+            encoder: None,
+        };
+        let question = Question {
+            text: text.to_owned(),
+            target: None,
+            accept: self.accept,
+        };
         let decision = self.climb(&question, &mut search)?;
         self.routed(decision, search)
     }
@@ -141,9 +150,17 @@ impl Routing {
             .map(|agent| named(agent, crate::registry::Via::Name))
             .into_iter()
             .collect();
-        let question =
-            Question { text: String::new(), target: Some(name.to_owned()), accept: self.accept };
-        let evidence = Evidence { exact: Some(exact), cache: None, search: None, fallback: None };
+        let question = Question {
+            text: String::new(),
+            target: Some(name.to_owned()),
+            accept: self.accept,
+        };
+        let evidence = Evidence {
+            exact: Some(exact),
+            cache: None,
+            search: None,
+            fallback: None,
+        };
         match self.step(&question, &evidence)? {
             Step::Decided(decision) => match directory.agent(name) {
                 Some(agent) if decision.agent.as_deref() == Some(name) => {
@@ -156,7 +173,12 @@ impl Routing {
     }
 
     fn climb(&self, question: &Question, search: &mut Search<'_>) -> Result<Decision, Failure> {
-        let mut evidence = Evidence { exact: None, cache: None, search: None, fallback: None };
+        let mut evidence = Evidence {
+            exact: None,
+            cache: None,
+            search: None,
+            fallback: None,
+        };
         for _ in 0..STEPS_MAX {
             match self.step(question, &evidence)? {
                 Step::Decided(decision) => return Ok(decision),
@@ -169,7 +191,10 @@ impl Routing {
             }
         }
         tracing::error!("the router asked for the same evidence twice");
-        Err(Failure::new(FailureKind::Internal, "the router did not come to a decision"))
+        Err(Failure::new(
+            FailureKind::Internal,
+            "the router did not come to a decision",
+        ))
     }
 
     fn step(&self, question: &Question, evidence: &Evidence) -> Result<Step, Failure> {
@@ -211,15 +236,20 @@ impl Routing {
                 .collect();
             if !candidates.is_empty() || all {
                 let encoder = search.encoder.map(str::to_owned);
-                return Ok(Found { candidates, encoder });
+                return Ok(Found {
+                    candidates,
+                    encoder,
+                });
             }
             limit = limit.saturating_mul(8);
         }
     }
 
     fn fallback(&self, search: &Search<'_>) -> Result<Option<String>, Failure> {
-        let Some(agent) =
-            self.fallback.as_deref().and_then(|name| search.directory.agent(name))
+        let Some(agent) = self
+            .fallback
+            .as_deref()
+            .and_then(|name| search.directory.agent(name))
         else {
             return Ok(None);
         };
@@ -242,12 +272,18 @@ impl Routing {
     }
 
     fn routed(&self, decision: Decision, search: Search<'_>) -> Result<Routed, Failure> {
-        let agent =
-            decision.agent.as_deref().and_then(|name| search.directory.agent(name)).cloned();
+        let agent = decision
+            .agent
+            .as_deref()
+            .and_then(|name| search.directory.agent(name))
+            .cloned();
         let judgement = match &agent {
             Some(agent) => {
                 let ask = Ask::new(Action::Route, Resource::Agent(agent));
-                self.policy.judge(search.who, &[ask])?.pop().unwrap_or_else(Judgement::none)
+                self.policy
+                    .judge(search.who, &[ask])?
+                    .pop()
+                    .unwrap_or_else(Judgement::none)
             }
             None => Judgement::none(),
         };
@@ -263,7 +299,13 @@ impl Routing {
             );
         }
         let revision = search.directory.revision;
-        Ok(Routed { decision, agent, judgement, revision, encoder: search.encoder })
+        Ok(Routed {
+            decision,
+            agent,
+            judgement,
+            revision,
+            encoder: search.encoder,
+        })
     }
 }
 

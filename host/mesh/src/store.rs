@@ -125,7 +125,9 @@ impl Store {
                     None => drop(cards.remove(name)?),
                 }
             }
-            write.open_table(META)?.insert(REVISION, encode(&revision).as_slice())?;
+            write
+                .open_table(META)?
+                .insert(REVISION, encode(&revision).as_slice())?;
         }
         write.commit()?;
         Ok(())
@@ -150,7 +152,9 @@ impl Store {
     pub fn bring_up(&self, ledger: &LedgerAt, owners: &[TaskOwner]) -> Result<(), Error> {
         let write = self.db.begin_write()?;
         {
-            write.open_table(META)?.insert(LEDGER, encode(ledger).as_slice())?;
+            write
+                .open_table(META)?
+                .insert(LEDGER, encode(ledger).as_slice())?;
             let mut tasks = write.open_table(TASKS)?;
             for owner in owners {
                 let key = format!("{}\0{}\0{}", owner.caller, owner.task, owner.agent);
@@ -168,7 +172,9 @@ impl Store {
     pub fn vector(&self, content: &[u8; 32]) -> Result<Option<Vec<u8>>, Error> {
         let read = self.db.begin_read()?;
         let table = read.open_table(VECTORS)?;
-        Ok(table.get(content.as_slice())?.map(|value| value.value().to_vec()))
+        Ok(table
+            .get(content.as_slice())?
+            .map(|value| value.value().to_vec()))
     }
 
     /// Stores embeddings by the digest of their content.
@@ -245,8 +251,10 @@ fn encode<T: Serialize>(value: &T) -> Vec<u8> {
 }
 
 fn decode<T: for<'de> Deserialize<'de>>(key: &str, bytes: &[u8]) -> Result<T, Error> {
-    serde_json::from_slice(bytes)
-        .map_err(|source| Error::Unreadable { key: key.replace('\0', " "), source })
+    serde_json::from_slice(bytes).map_err(|source| Error::Unreadable {
+        key: key.replace('\0', " "),
+        source,
+    })
 }
 
 #[cfg(test)]
@@ -262,20 +270,30 @@ mod tests {
     fn cards_and_their_revision_outlive_the_process() {
         let dir = tempfile::tempdir().unwrap();
         let store = open(&dir);
-        store.change_cards(3, &[("a", Some(b"{}")), ("b", Some(b"{}"))]).unwrap();
+        store
+            .change_cards(3, &[("a", Some(b"{}")), ("b", Some(b"{}"))])
+            .unwrap();
         store.change_cards(4, &[("a", None)]).unwrap();
         drop(store);
         let (revision, cards) = open(&dir).cards().unwrap();
-        assert_eq!((revision, cards), (4, vec![("b".to_owned(), b"{}".to_vec())]));
+        assert_eq!(
+            (revision, cards),
+            (4, vec![("b".to_owned(), b"{}".to_vec())])
+        );
     }
 
     #[test]
     fn owners_are_found_by_caller_and_task_only() {
         let dir = tempfile::tempdir().unwrap();
         let store = Arc::new(open(&dir));
-        let owner =
-            |agent: &str| TaskOwner { agent: agent.into(), task: "t".into(), caller: "ada".into() };
-        store.bring_up(&LedgerAt::default(), &[owner("x"), owner("y")]).unwrap();
+        let owner = |agent: &str| TaskOwner {
+            agent: agent.into(),
+            task: "t".into(),
+            caller: "ada".into(),
+        };
+        store
+            .bring_up(&LedgerAt::default(), &[owner("x"), owner("y")])
+            .unwrap();
         assert_eq!(store.owners("ada", "t").unwrap(), [owner("x"), owner("y")]);
         assert!(store.owners("ada", "").unwrap().is_empty());
         assert!(store.owners("ad", "t").unwrap().is_empty());

@@ -54,7 +54,11 @@ impl Tasks {
     /// Remembers an owner. True when it was not known before.
     pub fn remember(&self, owner: &TaskOwner) -> bool {
         let key = (owner.caller.clone(), owner.task.clone());
-        if self.at_hand.get(&key).is_some_and(|owners| owners.contains(owner)) {
+        if self
+            .at_hand
+            .get(&key)
+            .is_some_and(|owners| owners.contains(owner))
+        {
             return false;
         }
         let mut fresh = self.fresh.lock();
@@ -126,12 +130,20 @@ mod tests {
     impl TaskStore for Stored {
         fn owners(&self, caller: &str, task: &str) -> Result<Vec<TaskOwner>, crate::store::Error> {
             let all = self.0.lock();
-            Ok(all.iter().filter(|o| o.caller == caller && o.task == task).cloned().collect())
+            Ok(all
+                .iter()
+                .filter(|o| o.caller == caller && o.task == task)
+                .cloned()
+                .collect())
         }
     }
 
     fn owner(agent: &str, task: &str, caller: &str) -> TaskOwner {
-        TaskOwner { agent: agent.into(), task: task.into(), caller: caller.into() }
+        TaskOwner {
+            agent: agent.into(),
+            task: task.into(),
+            caller: caller.into(),
+        }
     }
 
     #[test]
@@ -161,6 +173,9 @@ mod tests {
         tasks.stored(&fresh);
         assert!(tasks.fresh().is_empty());
         assert_eq!(tasks.agents("ada", "t1").unwrap(), ["a"]);
-        assert!(!tasks.remember(&owner("a", "t1", "ada")), "it is at hand by now");
+        assert!(
+            !tasks.remember(&owner("a", "t1", "ada")),
+            "it is at hand by now"
+        );
     }
 }

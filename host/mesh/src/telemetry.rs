@@ -83,8 +83,16 @@ impl Metrics {
             "Requests that no codec understood, by code",
             m.refused.clone(),
         );
-        registry.register("kgents_agent_tokens", "Tokens that agents reported", m.tokens.clone());
-        registry.register("kgents_interactions_active", "Interactions under way", m.active.clone());
+        registry.register(
+            "kgents_agent_tokens",
+            "Tokens that agents reported",
+            m.tokens.clone(),
+        );
+        registry.register(
+            "kgents_interactions_active",
+            "Interactions under way",
+            m.active.clone(),
+        );
         registry.register("kgents_agents", "Agents in the registry", m.agents.clone());
         metrics
     }

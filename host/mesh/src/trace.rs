@@ -38,13 +38,22 @@ impl TraceContext {
 
     /// The header for whom we call.
     pub fn traceparent(&self) -> String {
-        format!("00-{}-{}-{:02x}", self.trace_id, self.span_id, u8::from(self.sampled))
+        format!(
+            "00-{}-{}-{:02x}",
+            self.trace_id,
+            self.span_id,
+            u8::from(self.sampled)
+        )
     }
 }
 
 fn hex_nonzero(bytes: &[u8]) -> String {
     let text = crate::identity::hex(bytes, bytes.len());
-    if text.bytes().all(|b| b == b'0') { format!("{:0>width$}", 1, width = text.len()) } else { text }
+    if text.bytes().all(|b| b == b'0') {
+        format!("{:0>width$}", 1, width = text.len())
+    } else {
+        text
+    }
 }
 
 /// Trace id, parent id, sampled. Higher versions are read like version 00, as
@@ -52,8 +61,12 @@ fn hex_nonzero(bytes: &[u8]) -> String {
 fn parse(header: &str) -> Option<(&str, &str, bool)> {
     let mut parts = header.trim().split('-');
     let version = parts.next().filter(|v| is_hex(v, 2) && *v != "ff")?;
-    let trace_id = parts.next().filter(|id| is_hex(id, 32) && id.bytes().any(|b| b != b'0'))?;
-    let parent = parts.next().filter(|id| is_hex(id, 16) && id.bytes().any(|b| b != b'0'))?;
+    let trace_id = parts
+        .next()
+        .filter(|id| is_hex(id, 32) && id.bytes().any(|b| b != b'0'))?;
+    let parent = parts
+        .next()
+        .filter(|id| is_hex(id, 16) && id.bytes().any(|b| b != b'0'))?;
     let flags = parts.next().filter(|flags| is_hex(flags, 2))?;
     if version == "00" && parts.next().is_some() {
         return None;

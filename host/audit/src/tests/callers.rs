@@ -74,22 +74,23 @@ fn a_group_that_fails_fails_everyone_in_it_and_what_came_after() {
     let (log, _) = open_log(&disk);
     runtime().block_on(async {
         log.durable(log.append(&record(0)).unwrap()).await.unwrap();
+        // Until the writer has signed and sleeps: it is then held in writing.
+        while log.head().is_none_or(|head| head.size < 1) {
+            tokio::task::yield_now().await;
+        }
         disk.hold();
         let first = log.append(&record(1)).unwrap();
         disk.wait_held();
         let failed: Vec<_> = (2..6)
             .map(|index| log.append(&record(index)).unwrap())
             .collect();
-        disk.set_space(Some(0));
+        disk.fail_syncs(1);
         disk.release();
         for position in [first].into_iter().chain(failed) {
-            match log.durable(position).await {
-                // The writer may have been held in signing a head.
-                Ok(()) => assert_eq!(position, first),
-                Err(error) => assert_eq!(error.code(), "audit-disk-full"),
-            }
+            let error = log.durable(position).await.unwrap_err();
+            assert_eq!(error.code(), "audit-disk-failed");
         }
-        disk.set_space(None);
+        assert_eq!(log.records(), 1);
         let next = usize::try_from(log.records()).unwrap();
         let again = log.append(&record(next)).unwrap();
         assert_eq!(again.index(), next as u64);
@@ -98,7 +99,7 @@ fn a_group_that_fails_fails_everyone_in_it_and_what_came_after() {
         if first == again {
             assert_eq!(
                 log.durable(first).await.unwrap_err().code(),
-                "audit-disk-full"
+                "audit-disk-failed"
             );
         }
         log.close().await.unwrap();
@@ -126,9 +127,7 @@ fn a_disk_that_stays_full_answers_each_and_forgets_nothing_kept() {
             assert_eq!(error.code(), "audit-disk-full");
         }
         log.durable(kept).await.unwrap();
-        // What cannot be written cannot be signed: closing says so.
         disk.set_space(None);
-        disk.fail_syncs(0);
         log.close().await.unwrap();
     });
     assert_eq!(all(&disk).len(), 1);
@@ -223,4 +222,41 @@ fn a_crash_under_many_callers_loses_nothing_they_were_told_is_kept() {
         }
         verified(&after);
     }
+}
+
+#[test]
+fn an_idle_log_gets_a_head_over_its_last_records() {
+    let disk = SimDisk::new(9);
+    // The clock stands still, so no group is ever the one that signs.
+    let config = Config {
+        head_ms: 1,
+        ..config()
+    };
+    let (log, _) = Log::open(arc(&disk), config, keys()).unwrap();
+    log.append(&record(0)).unwrap();
+    while log.head().is_none_or(|head| head.size == 0) {
+        std::thread::yield_now();
+    }
+    assert_eq!(verified(&disk.after_crash(1)).head.unwrap().size, 1);
+}
+
+#[test]
+fn a_final_head_that_cannot_be_written_is_told_and_loses_no_record() {
+    let disk = SimDisk::new(10);
+    let config = Config {
+        head_ms: u64::MAX,
+        ..config()
+    };
+    let (log, _) = Log::open(arc(&disk), config, keys()).unwrap();
+    runtime().block_on(async {
+        log.durable(log.append(&record(0)).unwrap()).await.unwrap();
+        disk.fail_syncs(1);
+        for _ in 0..2 {
+            assert_eq!(log.close().await.unwrap_err().code(), "audit-disk-failed");
+        }
+    });
+    drop(log);
+    let after = disk.after_crash(1);
+    assert_eq!(verified(&after).unsigned, 1);
+    assert_eq!(all(&after).len(), 1);
 }

@@ -31,6 +31,7 @@ fn a_failed_sync_loses_its_group_alone_and_its_place_is_never_used_again() {
             let (mut store, _) = open_store(&disk).unwrap();
             commit(&mut store, 0, 3).unwrap();
             disk.fail_syncs(failing);
+            disk.fail_cuts(u32::from(seed % 2 == 0));
             // The second sync is that of the cut, the others of new segments.
             let mut refused = 0;
             while let Err(code) = commit(&mut store, 3, 7) {

@@ -4,6 +4,7 @@
 mod callers;
 mod crash;
 mod faults;
+mod kill;
 mod tamper;
 
 use std::sync::Arc;

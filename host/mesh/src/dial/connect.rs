@@ -34,8 +34,10 @@ pub(super) struct Judged {
 }
 
 pub(super) fn client(allow: Arc<Allow>, connect: Duration) -> io::Result<Client> {
-    let mut http =
-        HttpConnector::new_with_resolver(Judged { resolver: GaiResolver::new(), allow });
+    let mut http = HttpConnector::new_with_resolver(Judged {
+        resolver: GaiResolver::new(),
+        allow,
+    });
     http.enforce_http(false);
     http.set_nodelay(true);
     http.set_connect_timeout(Some(connect));
@@ -46,11 +48,13 @@ pub(super) fn client(allow: Arc<Allow>, connect: Duration) -> io::Result<Client>
         .https_or_http()
         .enable_http1()
         .wrap_connector(http);
-    Ok(hyper_util::client::legacy::Client::builder(TokioExecutor::new())
-        .pool_idle_timeout(IDLE)
-        .pool_max_idle_per_host(IDLE_PER_HOST)
-        .pool_timer(TokioTimer::new())
-        .build(https))
+    Ok(
+        hyper_util::client::legacy::Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(IDLE_PER_HOST)
+            .pool_timer(TokioTimer::new())
+            .build(https),
+    )
 }
 
 impl Service<Name> for Judged {
@@ -67,8 +71,10 @@ impl Service<Name> for Judged {
         let resolving = self.resolver.call(name);
         let allow = Arc::clone(&self.allow);
         Box::pin(async move {
-            let found: Vec<SocketAddr> =
-                resolving.await?.filter(|address| allow.permits(address.ip())).collect();
+            let found: Vec<SocketAddr> = resolving
+                .await?
+                .filter(|address| allow.permits(address.ip()))
+                .collect();
             if found.is_empty() {
                 let text = format!("`{host}` has no address the mesh may call");
                 return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));

@@ -67,7 +67,13 @@ impl Dialler {
     ) -> std::io::Result<Self> {
         let allow = Arc::new(allow);
         let client = connect::client(Arc::clone(&allow), timeouts.connect)?;
-        Ok(Self { client, allow, timeouts, authority, clock })
+        Ok(Self {
+            client,
+            allow,
+            timeouts,
+            authority,
+            clock,
+        })
     }
 
     async fn send(
@@ -78,8 +84,11 @@ impl Dialler {
         about: &About<'_>,
     ) -> Result<Response<Incoming>, Failure> {
         self.allow.check_url(&interface.url).map_err(|reason| {
-            Failure::new(FailureKind::Unreachable, format!("agent `{}`: {reason}", agent.name))
-                .hint("allow the range under `upstreams.allow` in mesh.yaml")
+            Failure::new(
+                FailureKind::Unreachable,
+                format!("agent `{}`: {reason}", agent.name),
+            )
+            .hint("allow the range under `upstreams.allow` in mesh.yaml")
         })?;
         let mut builder = Request::builder()
             .method(request.method)
@@ -100,25 +109,37 @@ impl Dialler {
         }
         let request = builder.body(Full::new(request.body)).map_err(|error| {
             tracing::error!(%error, agent = agent.name, "the upstream request cannot be built");
-            Failure::new(FailureKind::Unreachable, format!("agent `{}` has an odd URL", agent.name))
+            Failure::new(
+                FailureKind::Unreachable,
+                format!("agent `{}` has an odd URL", agent.name),
+            )
         })?;
-        self.client.request(request).await.map_err(|error| unreachable(&agent.name, &error))
+        self.client
+            .request(request)
+            .await
+            .map_err(|error| unreachable(&agent.name, &error))
     }
 
     /// The header that the operator configured for this agent; the caller's
     /// own credentials never travel.
     fn credentials(&self, agent: &Agent) -> Result<Option<(HeaderName, HeaderValue)>, Failure> {
-        let Some(credentials) = &agent.card.credentials else { return Ok(None) };
+        let Some(credentials) = &agent.card.credentials else {
+            return Ok(None);
+        };
         let fail = |what: String| {
-            Failure::new(FailureKind::Unreachable, format!("agent `{}`: {what}", agent.name))
-                .hint("mend `spec.credentials` of its card")
+            Failure::new(
+                FailureKind::Unreachable,
+                format!("agent `{}`: {what}", agent.name),
+            )
+            .hint("mend `spec.credentials` of its card")
         };
         let (name, secret) = match credentials {
             Credentials::BearerFile(path) => (None, read_secret(path).map_err(fail)?),
             Credentials::BearerEnv(name) => (None, env_secret(name).map_err(fail)?),
-            Credentials::Header(header) => {
-                (Some(header.name.as_str()), header_secret(header).map_err(fail)?)
-            }
+            Credentials::Header(header) => (
+                Some(header.name.as_str()),
+                header_secret(header).map_err(fail)?,
+            ),
             Credentials::Svid => (None, self.svid(agent).map_err(fail)?),
         };
         let (name, value) = match name {
@@ -138,7 +159,9 @@ impl Dialler {
             audience: format!("spiffe://{domain}/agents/{}", agent.name),
             ttl: SVID_TTL,
         };
-        self.authority.issue(&grant, self.clock.now_ms()).map_err(|error| error.to_string())
+        self.authority
+            .issue(&grant, self.clock.now_ms())
+            .map_err(|error| error.to_string())
     }
 
     async fn call(
@@ -156,13 +179,20 @@ impl Dialler {
         let streaming = matches!(operation, Operation::StreamMessage(_));
         let late = || timed_out(&agent.name, self.timeouts.answer);
         let send = self.send(agent, interface, request, about);
-        let response = tokio::time::timeout(self.timeouts.answer, send).await.map_err(|_| late())??;
+        let response = tokio::time::timeout(self.timeouts.answer, send)
+            .await
+            .map_err(|_| late())??;
         let content_type = content_type(&response);
         let status = response.status();
-        let is_stream =
-            content_type.as_deref().is_some_and(|kind| kind.starts_with("text/event-stream"));
+        let is_stream = content_type
+            .as_deref()
+            .is_some_and(|kind| kind.starts_with("text/event-stream"));
         if streaming && is_stream && status.is_success() {
-            let events = self.events(agent.name.clone(), response.into_body(), Events::new(expect));
+            let events = self.events(
+                agent.name.clone(),
+                response.into_body(),
+                Events::new(expect),
+            );
             return Ok(Answer::Events(events));
         }
         let whole = read_body(response.into_body(), ANSWER_BYTES_MAX);
@@ -181,34 +211,39 @@ impl Dialler {
     ) -> BoxStream<'static, Result<Payload, Failure>> {
         let wait = self.timeouts.answer;
         let state = (body, events, agent, false);
-        stream::unfold(state, move |(mut body, mut events, agent, done)| async move {
-            if done {
-                return None;
-            }
-            loop {
-                if let Some(event) = events.next() {
-                    let done = event.is_err();
-                    return Some((event, (body, events, agent, done)));
+        stream::unfold(
+            state,
+            move |(mut body, mut events, agent, done)| async move {
+                if done {
+                    return None;
                 }
-                let chunk = match tokio::time::timeout(wait, body.frame()).await {
-                    Err(_) => {
-                        let late = timed_out(&agent, wait);
-                        return Some((Err(late), (body, events, agent, true)));
+                loop {
+                    if let Some(event) = events.next() {
+                        let done = event.is_err();
+                        return Some((event, (body, events, agent, done)));
                     }
-                    Ok(None) => {
-                        events.finish();
-                        return events.next().map(|event| (event, (body, events, agent, true)));
-                    }
-                    Ok(Some(Err(error))) => {
-                        tracing::debug!(%error, agent, "the agent's stream broke");
-                        let failure = broken(&agent, "a stream that broke off");
-                        return Some((Err(failure), (body, events, agent, true)));
-                    }
-                    Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
-                };
-                events.feed(&chunk);
-            }
-        })
+                    let chunk = match tokio::time::timeout(wait, body.frame()).await {
+                        Err(_) => {
+                            let late = timed_out(&agent, wait);
+                            return Some((Err(late), (body, events, agent, true)));
+                        }
+                        Ok(None) => {
+                            events.finish();
+                            return events
+                                .next()
+                                .map(|event| (event, (body, events, agent, true)));
+                        }
+                        Ok(Some(Err(error))) => {
+                            tracing::debug!(%error, agent, "the agent's stream broke");
+                            let failure = broken(&agent, "a stream that broke off");
+                            return Some((Err(failure), (body, events, agent, true)));
+                        }
+                        Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+                    };
+                    events.feed(&chunk);
+                }
+            },
+        )
         .boxed()
     }
 
@@ -222,19 +257,28 @@ impl Dialler {
             .body(Full::default())
             .map_err(|_| Failure::new(FailureKind::Refused, format!("`url`: `{url}` is no URL")))?;
         let get = async {
-            let response = self.client.request(request).await.map_err(|e| unreachable(url, &e))?;
+            let response = self
+                .client
+                .request(request)
+                .await
+                .map_err(|e| unreachable(url, &e))?;
             if !response.status().is_success() {
                 let message = format!("`url`: `{url}` answered {}", response.status().as_u16());
                 return Err(Failure::new(FailureKind::Refused, message)
                     .hint("give the address of the card, for example http://HOST/.well-known/agent-card.json"));
             }
-            read_body(response.into_body(), CARD_BYTES_MAX).await.map_err(|w| broken(url, &w))
+            read_body(response.into_body(), CARD_BYTES_MAX)
+                .await
+                .map_err(|w| broken(url, &w))
         };
         let body = tokio::time::timeout(self.timeouts.answer, get)
             .await
             .map_err(|_| timed_out(url, self.timeouts.answer))??;
         Payload::parse(body).map_err(|_| {
-            Failure::new(FailureKind::Refused, format!("`url`: `{url}` did not answer JSON"))
+            Failure::new(
+                FailureKind::Refused,
+                format!("`url`: `{url}` did not answer JSON"),
+            )
         })
     }
 }
@@ -257,7 +301,9 @@ impl Dial for Dialler {
 impl Probe for Dialler {
     fn probe<'a>(&'a self, agent: &'a Agent) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
-            let Some(interface) = agent.card.interface() else { return Outcome::Unreachable };
+            let Some(interface) = agent.card.interface() else {
+                return Outcome::Unreachable;
+            };
             if self.allow.check_url(&interface.url).is_err() {
                 return Outcome::Unreachable;
             }
@@ -290,7 +336,9 @@ async fn read_body(mut body: Incoming, max: usize) -> Result<Bytes, String> {
     let mut more = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| "an answer that broke off".to_owned())?;
-        let Ok(data) = frame.into_data() else { continue };
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
         if whole.as_ref().map_or(0, Bytes::len) + more.len() + data.len() > max {
             return Err(format!("more than {max} bytes"));
         }
@@ -333,7 +381,11 @@ fn header_secret(header: &HeaderCredential) -> Result<String, String> {
 
 fn unreachable(agent: &str, error: &hyper_util::client::legacy::Error) -> Failure {
     tracing::debug!(agent, ?error, "unreachable");
-    let why = if error.is_connect() { "cannot be reached" } else { "broke the connection" };
+    let why = if error.is_connect() {
+        "cannot be reached"
+    } else {
+        "broke the connection"
+    };
     Failure::new(FailureKind::Unreachable, format!("`{agent}` {why}"))
         .hint("is it running where its card says? kgents agents show NAME")
 }
@@ -347,5 +399,8 @@ fn timed_out(agent: &str, after: Duration) -> Failure {
 }
 
 fn broken(agent: &str, what: &str) -> Failure {
-    Failure::new(FailureKind::InvalidAgentResponse, format!("`{agent}` answered {what}"))
+    Failure::new(
+        FailureKind::InvalidAgentResponse,
+        format!("`{agent}` answered {what}"),
+    )
 }

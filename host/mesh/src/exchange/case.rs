@@ -122,8 +122,14 @@ impl Case {
             agent: self.agent.clone(),
             cluster: self.agent.as_ref().map(|_| self.cluster.clone()),
             method: self.routing.as_ref().map(|routing| routing.method.clone()),
-            confidence: self.routing.as_ref().map(|routing| routing.confidence as f32),
-            fallback: self.routing.as_ref().is_some_and(|routing| routing.fallback),
+            confidence: self
+                .routing
+                .as_ref()
+                .map(|routing| routing.confidence as f32),
+            fallback: self
+                .routing
+                .as_ref()
+                .is_some_and(|routing| routing.fallback),
         }
     }
 

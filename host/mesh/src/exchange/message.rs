@@ -88,7 +88,10 @@ impl Exchange {
                 })??
         };
         let method = method_name(&routed.decision);
-        self.metrics.decisions.get_or_create(&Decision { method }).inc();
+        self.metrics
+            .decisions
+            .get_or_create(&Decision { method })
+            .inc();
         Ok(routed)
     }
 
@@ -108,7 +111,11 @@ impl Exchange {
             .unwrap_or(RESERVE_TOKENS);
         let consumer = who.name().to_owned();
         let account = (self.payer)(&consumer);
-        let reservation = Reservation { account, consumer, tokens };
+        let reservation = Reservation {
+            account,
+            consumer,
+            tokens,
+        };
         self.intend(case, Some(reservation)).await
     }
 
@@ -145,7 +152,10 @@ impl Exchange {
             result.success = tracing::field::Empty,
             result.tokens = tracing::field::Empty,
         );
-        let about = About { trace: &case.trace, extensions: call.extensions.as_deref() };
+        let about = About {
+            trace: &case.trace,
+            extensions: call.extensions.as_deref(),
+        };
         let answer = self
             .dial
             .dial(agent, &call.operation, &about)
@@ -167,9 +177,9 @@ impl Exchange {
             Answer::Events(mut events) => match events.next().await {
                 // What fails before its first event is answered like a call.
                 Some(Err(failure)) => Err(failure),
-                Some(Ok(first)) => {
-                    Ok(Done::Events(stream::iter([Ok(first)]).chain(events).boxed()))
-                }
+                Some(Ok(first)) => Ok(Done::Events(
+                    stream::iter([Ok(first)]).chain(events).boxed(),
+                )),
                 None => Err(empty_stream(&agent.name)),
             },
         }
@@ -187,7 +197,10 @@ impl Exchange {
         let used = facts.tokens.unwrap_or(0);
         self.metrics.tokens.inc_by(used);
         let mut effects = settle(case, used);
-        effects.task = facts.task_id.as_ref().and_then(|task| self.new_owner(who, agent, task));
+        effects.task = facts
+            .task_id
+            .as_ref()
+            .and_then(|task| self.new_owner(who, agent, task));
         effects
     }
 
@@ -204,7 +217,10 @@ impl Exchange {
 }
 
 fn empty_stream(agent: &str) -> Failure {
-    Failure::new(FailureKind::InvalidAgentResponse, format!("`{agent}` answered an empty stream"))
+    Failure::new(
+        FailureKind::InvalidAgentResponse,
+        format!("`{agent}` answered an empty stream"),
+    )
 }
 
 fn nobody(routed: &Routed) -> Failure {
@@ -221,4 +237,3 @@ fn nobody(routed: &Routed) -> Failure {
     }
     failure
 }
-

@@ -20,7 +20,9 @@ use crate::health::Health;
 use crate::ledger::{Entry, Reservation};
 use crate::own::Own;
 use crate::pheromones::Pheromones;
-use crate::ports::{Action, Ask, Audit, Dial, Effects, Identity, Judgement, Place, Policy, Random, Resource};
+use crate::ports::{
+    Action, Ask, Audit, Dial, Effects, Identity, Judgement, Place, Policy, Random, Resource,
+};
 use crate::principal::Principal;
 use crate::registry::{Agent, Registry};
 use crate::routing::Routing;
@@ -124,8 +126,17 @@ impl Exchange {
 
     /// Takes one request through the path.
     pub async fn run(&self, arrival: Arrival) -> Reply {
-        let Arrival { call, token, base_url } = arrival;
-        if let Ok(Call { target: Target::Mesh, operation: Operation::Card, .. }) = &call {
+        let Arrival {
+            call,
+            token,
+            base_url,
+        } = arrival;
+        if let Ok(Call {
+            target: Target::Mesh,
+            operation: Operation::Card,
+            ..
+        }) = &call
+        {
             return Reply::plain(Ok(operation::mesh_card(&base_url)));
         }
         let now = self.clock.now_ms();
@@ -138,8 +149,14 @@ impl Exchange {
         };
         let input_hash = self.audit.input_hash(input(&call.operation));
         let who = identified.as_ref().ok().cloned();
-        let mut case =
-            Case::open(&call, who, input_hash, now, &self.cluster, self.random.as_ref());
+        let mut case = Case::open(
+            &call,
+            who,
+            input_hash,
+            now,
+            &self.cluster,
+            self.random.as_ref(),
+        );
         self.metrics.active.inc();
         let done = match identified {
             Ok(who) => self.perform(&mut case, &who, &call, &base_url).await,
@@ -178,10 +195,12 @@ impl Exchange {
                 self.message(case, who, call, message).await
             }
             Operation::GetTask(task) => {
-                self.task(case, who, call, &task.task_id, Action::ReadTask).await
+                self.task(case, who, call, &task.task_id, Action::ReadTask)
+                    .await
             }
             Operation::CancelTask(task) => {
-                self.task(case, who, call, &task.task_id, Action::CancelTask).await
+                self.task(case, who, call, &task.task_id, Action::CancelTask)
+                    .await
             }
             _ => self.operation(case, who, call, base_url).await,
         }
@@ -189,8 +208,13 @@ impl Exchange {
 
     async fn succeed(&self, case: Case, payload: Payload, effects: Effects) -> Reply {
         let head = case.head();
-        let recorded = self.conclude(case, DecisionOutcome::Allowed, None, effects).await;
-        Reply { head, body: ReplyBody::Once(recorded.map(|()| payload)) }
+        let recorded = self
+            .conclude(case, DecisionOutcome::Allowed, None, effects)
+            .await;
+        Reply {
+            head,
+            body: ReplyBody::Once(recorded.map(|()| payload)),
+        }
     }
 
     async fn recorded(
@@ -206,7 +230,10 @@ impl Exchange {
             self.own.undo(entry);
         }
         self.count(&case, DecisionOutcome::Allowed);
-        Reply { head, body: ReplyBody::Once(durable.map(|()| payload)) }
+        Reply {
+            head,
+            body: ReplyBody::Once(durable.map(|()| payload)),
+        }
     }
 
     async fn fail(&self, case: Case, failure: Failure) -> Reply {
@@ -219,7 +246,10 @@ impl Exchange {
             Ok(()) => Err(failure),
             Err(lost) => Err(lost),
         };
-        Reply { head, body: ReplyBody::Once(body) }
+        Reply {
+            head,
+            body: ReplyBody::Once(body),
+        }
     }
 
     /// Records how it ended and waits until that cannot be lost.
@@ -242,7 +272,8 @@ impl Exchange {
         effects: Effects,
     ) -> Result<Place, Failure> {
         self.count(case, outcome);
-        self.audit.conclude(case.outcome(outcome, reason, self.clock.now_ms()), effects)
+        self.audit
+            .conclude(case.outcome(outcome, reason, self.clock.now_ms()), effects)
     }
 
     fn count(&self, case: &Case, outcome: DecisionOutcome) {
@@ -252,7 +283,10 @@ impl Exchange {
             DecisionOutcome::Denied => "DENIED",
             DecisionOutcome::Failed => "FAILED",
         };
-        let labels = Interaction { method: case.method, outcome };
+        let labels = Interaction {
+            method: case.method,
+            outcome,
+        };
         self.metrics.interactions.get_or_create(&labels).inc();
         let elapsed = self.clock.now_ms().saturating_sub(case.started_ms);
         self.metrics.duration.observe(elapsed as f64 / 1000.0);
@@ -260,8 +294,11 @@ impl Exchange {
 
     /// Asks the policies one thing, and notes their answer for the trail.
     fn judge(&self, case: &mut Case, who: &Principal, ask: Ask<'_>) -> Result<Judgement, Failure> {
-        let judgement =
-            self.policy.judge(who, &[ask])?.pop().unwrap_or_else(Judgement::none);
+        let judgement = self
+            .policy
+            .judge(who, &[ask])?
+            .pop()
+            .unwrap_or_else(Judgement::none);
         case.judgement = Some(judgement.clone());
         Ok(judgement)
     }
@@ -288,13 +325,20 @@ impl Exchange {
         }
         let allowed = wanted.allowed;
         case.judgement = Some(wanted);
-        if allowed { Ok(()) } else { Err(denied(who, action, &agent.name)) }
+        if allowed {
+            Ok(())
+        } else {
+            Err(denied(who, action, &agent.name))
+        }
     }
 }
 
 impl Reply {
     fn plain(result: Result<Payload, Failure>) -> Self {
-        Self { head: ReplyHead::default(), body: ReplyBody::Once(result) }
+        Self {
+            head: ReplyHead::default(),
+            body: ReplyBody::Once(result),
+        }
     }
 }
 
@@ -320,7 +364,10 @@ fn input(operation: &Operation) -> &[u8] {
 }
 
 fn outcome_of(case: &Case, failure: &Failure) -> DecisionOutcome {
-    let judged_no = case.judgement.as_ref().is_some_and(|judgement| !judgement.allowed);
+    let judged_no = case
+        .judgement
+        .as_ref()
+        .is_some_and(|judgement| !judgement.allowed);
     match failure.kind {
         FailureKind::Unauthenticated | FailureKind::Denied | FailureKind::BudgetExhausted => {
             DecisionOutcome::Denied
@@ -335,7 +382,10 @@ fn settle(case: &Case, used: u64) -> Effects {
     let ledger = case
         .reservation
         .iter()
-        .map(|reserved: &Reservation| Entry::Settle { reserved: reserved.clone(), used })
+        .map(|reserved: &Reservation| Entry::Settle {
+            reserved: reserved.clone(),
+            used,
+        })
         .collect();
     Effects { ledger, task: None }
 }

@@ -51,7 +51,12 @@ impl Exchange {
             }
             Operation::Sense(filter) => {
                 let kind = filter.kind.as_deref().unwrap_or("*");
-                self.allow(case, who, Ask::new(Action::Sense, Resource::Pheromone(kind)), kind)?;
+                self.allow(
+                    case,
+                    who,
+                    Ask::new(Action::Sense, Resource::Pheromone(kind)),
+                    kind,
+                )?;
                 self.pheromones.sense(filter, self.clock.now_ms())?
             }
             Operation::SendMessage(_)
@@ -72,7 +77,11 @@ impl Exchange {
         what: &str,
     ) -> Result<(), Failure> {
         let action = ask.action;
-        if self.judge(case, who, ask)?.allowed { Ok(()) } else { Err(denied(who, action, what)) }
+        if self.judge(case, who, ask)?.allowed {
+            Ok(())
+        } else {
+            Err(denied(who, action, what))
+        }
     }
 
     /// The agent a path names, if the caller may see it.
@@ -83,12 +92,19 @@ impl Exchange {
         target: &Target,
     ) -> Result<Arc<Agent>, Failure> {
         let Target::Agent(name) = target else {
-            return Err(Failure::new(FailureKind::Internal, "an agent's name got lost"));
+            return Err(Failure::new(
+                FailureKind::Internal,
+                "an agent's name got lost",
+            ));
         };
         let directory = self.registry.directory();
         let agent = directory.agent(name).ok_or_else(|| unknown(name))?;
         let ask = Ask::new(Action::List, Resource::Agent(agent));
-        if self.judge(case, who, ask)?.allowed { Ok(Arc::clone(agent)) } else { Err(unknown(name)) }
+        if self.judge(case, who, ask)?.allowed {
+            Ok(Arc::clone(agent))
+        } else {
+            Err(unknown(name))
+        }
     }
 
     fn card(
@@ -100,7 +116,9 @@ impl Exchange {
     ) -> Result<Payload, Failure> {
         let agent = self.visible(case, who, target)?;
         let base_url = base_url.trim_end_matches('/');
-        Ok(agent.card.rewrite(&format!("{base_url}/agents/{}", agent.name)))
+        Ok(agent
+            .card
+            .rewrite(&format!("{base_url}/agents/{}", agent.name)))
     }
 
     async fn decide(
@@ -144,7 +162,9 @@ impl Exchange {
             .filter(|(_, judgement)| judgement.allowed)
             .map(|(agent, _)| self.shown(agent))
             .collect();
-        Ok(Payload::of(&serde_json::json!({ "revision": directory.revision, "agents": shown })))
+        Ok(Payload::of(
+            &serde_json::json!({ "revision": directory.revision, "agents": shown }),
+        ))
     }
 
     fn describe(
@@ -162,14 +182,14 @@ impl Exchange {
             .card
             .skills
             .iter()
-            .map(|s| serde_json::json!({ "id": s.id, "name": s.name, "description": s.description }))
+            .map(
+                |s| serde_json::json!({ "id": s.id, "name": s.name, "description": s.description }),
+            )
             .collect();
         let interfaces: Vec<_> = if agent.is_own() {
             Vec::new()
         } else {
-            let shown = |i: &kgents_gateway::Interface| {
-                serde_json::json!({ "binding": i.binding.name(), "url": i.url })
-            };
+            let shown = |i: &kgents_gateway::Interface| serde_json::json!({ "binding": i.binding.name(), "url": i.url });
             agent.card.interfaces.iter().map(shown).collect()
         };
         let source = match &agent.origin {
@@ -209,7 +229,9 @@ impl Exchange {
         case.target.clone_from(&entry.name);
         let (registry, name) = (Arc::clone(&self.registry), entry.name.clone());
         let (revision, created) = blocking(move || registry.put(vec![entry])).await?;
-        self.metrics.agents.set(i64::try_from(self.registry.directory().len()).unwrap_or(0));
+        self.metrics
+            .agents
+            .set(i64::try_from(self.registry.directory().len()).unwrap_or(0));
         let created = created.first().copied().unwrap_or(false);
         let answer = serde_json::json!({ "name": name, "revision": revision, "created": created });
         Ok(Payload::of(&answer))
@@ -235,8 +257,10 @@ impl Exchange {
             })?,
         };
         if !kgents_gateway::is_label(&name) {
-            return Err(refused(&format!("`name`: `{name}` is not an RFC 1123 label"))
-                .hint("lower-case letters, digits and `-`, at most 63, for example `my-agent`"));
+            return Err(
+                refused(&format!("`name`: `{name}` is not an RFC 1123 label"))
+                    .hint("lower-case letters, digits and `-`, at most 63, for example `my-agent`"),
+            );
         }
         Ok(Entry { name, card, source })
     }
@@ -249,13 +273,22 @@ impl Exchange {
     ) -> Result<Payload, Failure> {
         let agent = self.visible(case, who, target)?;
         let name = agent.name.clone();
-        self.allow(case, who, Ask::new(Action::Remove, Resource::Agent(&agent)), &name)?;
+        self.allow(
+            case,
+            who,
+            Ask::new(Action::Remove, Resource::Agent(&agent)),
+            &name,
+        )?;
         case.target.clone_from(&name);
         let registry = Arc::clone(&self.registry);
         let gone = name.clone();
         let revision = blocking(move || registry.remove(&gone)).await?;
-        self.metrics.agents.set(i64::try_from(self.registry.directory().len()).unwrap_or(0));
-        Ok(Payload::of(&serde_json::json!({ "name": name, "revision": revision })))
+        self.metrics
+            .agents
+            .set(i64::try_from(self.registry.directory().len()).unwrap_or(0));
+        Ok(Payload::of(
+            &serde_json::json!({ "name": name, "revision": revision }),
+        ))
     }
 }
 
@@ -270,7 +303,10 @@ pub(super) fn own(
 ) -> Result<Done, Failure> {
     let asked = exchange.own.plan(agent, message)?;
     let Some(operation) = asked.operation() else {
-        return Ok(Done::Once(asked.unclear(&case.event, message), Effects::default()));
+        return Ok(Done::Once(
+            asked.unclear(&case.event, message),
+            Effects::default(),
+        ));
     };
     if let Some(ask) = crate::own::ask(operation) {
         let (action, what) = (ask.action, crate::own::subject(operation).to_owned());
@@ -279,7 +315,10 @@ pub(super) fn own(
         }
     }
     let now = exchange.clock.now_ms();
-    match exchange.own.perform(who, operation, &case.event, message, now)? {
+    match exchange
+        .own
+        .perform(who, operation, &case.event, message, now)?
+    {
         Spoken::Said(payload) => Ok(Done::Once(payload, Effects::default())),
         Spoken::Changed(payload, applied) => {
             let entry = applied.entry().clone();

@@ -28,7 +28,14 @@ impl EventStream {
         case: Case,
         events: BoxStream<'static, Result<Payload, Failure>>,
     ) -> Self {
-        Self { exchange, open: Some(case), events, task: None, tokens: 0, ended: false }
+        Self {
+            exchange,
+            open: Some(case),
+            events,
+            task: None,
+            tokens: 0,
+            ended: false,
+        }
     }
 
     /// The next event; `None` when all is said. A failure is the last event.
@@ -78,19 +85,22 @@ impl EventStream {
         }
     }
 
-    fn record(&mut self, failure: Option<&Failure>) -> Option<Result<crate::ports::Place, Failure>> {
+    fn record(
+        &mut self,
+        failure: Option<&Failure>,
+    ) -> Option<Result<crate::ports::Place, Failure>> {
         let case = self.open.take()?;
         let mut effects = settle(&case, self.tokens);
         effects.task = self.task.take();
         self.exchange.metrics.tokens.inc_by(self.tokens);
         let (outcome, reason) = match failure {
             None => (DecisionOutcome::Allowed, None),
-            Some(failure) => (
-                outcome_of(&case, failure),
-                Some(failure.kind.code()),
-            ),
+            Some(failure) => (outcome_of(&case, failure), Some(failure.kind.code())),
         };
-        Some(self.exchange.append_outcome(&case, outcome, reason, effects))
+        Some(
+            self.exchange
+                .append_outcome(&case, outcome, reason, effects),
+        )
     }
 }
 
@@ -101,7 +111,9 @@ impl Drop for EventStream {
             effects.task = self.task.take();
             let outcome = DecisionOutcome::Failed;
             // The caller is gone: nobody waits for this to be durable.
-            let _ = self.exchange.append_outcome(&case, outcome, Some("CANCELLED"), effects);
+            let _ = self
+                .exchange
+                .append_outcome(&case, outcome, Some("CANCELLED"), effects);
         }
     }
 }

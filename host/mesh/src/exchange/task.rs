@@ -52,7 +52,10 @@ impl Exchange {
         agent: &Agent,
         task: &str,
     ) -> Result<(), Failure> {
-        let owned = self.owners(who, task)?.iter().any(|name| *name == agent.name);
+        let owned = self
+            .owners(who, task)?
+            .iter()
+            .any(|name| *name == agent.name);
         if owned { Ok(()) } else { Err(not_found(task)) }
     }
 
@@ -72,6 +75,9 @@ pub(super) fn caller(who: &Principal) -> String {
 }
 
 fn not_found(task: &str) -> Failure {
-    Failure::new(FailureKind::TaskNotFound, format!("you have no task `{task}` here"))
-        .hint("a task is found by the caller that began it, at the agent that runs it")
+    Failure::new(
+        FailureKind::TaskNotFound,
+        format!("you have no task `{task}` here"),
+    )
+    .hint("a task is found by the caller that began it, at the agent that runs it")
 }

@@ -131,7 +131,11 @@ impl Ledger {
     /// The account that pays for `consumer`: its own when there is one, else
     /// the mesh's.
     pub fn payer<'a>(&self, consumer: &'a str) -> &'a str {
-        if self.accounts.contains_key(consumer) { consumer } else { MESH_ACCOUNT }
+        if self.accounts.contains_key(consumer) {
+            consumer
+        } else {
+            MESH_ACCOUNT
+        }
     }
 
     /// One account, as of `now_ms`.
@@ -145,7 +149,9 @@ impl Ledger {
 
     /// All accounts by name, as stored.
     pub fn accounts(&self) -> impl Iterator<Item = (&str, &Account)> {
-        self.accounts.iter().map(|(name, account)| (name.as_str(), account))
+        self.accounts
+            .iter()
+            .map(|(name, account)| (name.as_str(), account))
     }
 
     /// The callers that used most in the current windows, most first.
@@ -180,7 +186,11 @@ impl Ledger {
                 Ok(())
             }
             Entry::Allocate { account, tokens } => self.allocate(account, *tokens, now_ms),
-            Entry::Charge { account: name, consumer, tokens } => {
+            Entry::Charge {
+                account: name,
+                consumer,
+                tokens,
+            } => {
                 let account = self.open(name, now_ms)?;
                 account.reserve(name, *tokens)?;
                 account.settle(*tokens, consumer, *tokens, CONSUMERS_MAX);
@@ -200,7 +210,9 @@ impl Ledger {
                     mesh.moved_out = mesh.moved_out.saturating_sub(*tokens);
                 }
             }
-            Entry::Charge { account, tokens, .. } => {
+            Entry::Charge {
+                account, tokens, ..
+            } => {
                 if let Ok(account) = self.open(account, now_ms) {
                     account.spent = account.spent.saturating_sub(*tokens);
                 }
@@ -223,8 +235,10 @@ impl Ledger {
         }
         mesh.moved_out = mesh.moved_out.saturating_add(tokens);
         let window = mesh.window;
-        let account =
-            self.accounts.entry(name.to_owned()).or_insert_with(|| Account::new(window, now_ms));
+        let account = self
+            .accounts
+            .entry(name.to_owned())
+            .or_insert_with(|| Account::new(window, now_ms));
         account.roll(now_ms);
         account.moved_in = account.moved_in.saturating_add(tokens);
         Ok(())
@@ -234,7 +248,9 @@ impl Ledger {
         let account = self
             .accounts
             .get_mut(name)
-            .ok_or_else(|| Error::NoAccount { account: name.to_owned() })?;
+            .ok_or_else(|| Error::NoAccount {
+                account: name.to_owned(),
+            })?;
         account.roll(now_ms);
         Ok(account)
     }
@@ -249,13 +265,21 @@ mod tests {
 
     fn ledger(tokens: u64) -> Ledger {
         let mut ledger = Ledger::default();
-        let mesh = Budget { account: MESH_ACCOUNT.into(), tokens, window: Window::Day };
+        let mesh = Budget {
+            account: MESH_ACCOUNT.into(),
+            tokens,
+            window: Window::Day,
+        };
         ledger.configure(&[mesh], 0);
         ledger
     }
 
     fn reserve(tokens: u64) -> Reservation {
-        Reservation { account: MESH_ACCOUNT.into(), consumer: "ada".into(), tokens }
+        Reservation {
+            account: MESH_ACCOUNT.into(),
+            consumer: "ada".into(),
+            tokens,
+        }
     }
 
     #[test]
@@ -265,7 +289,11 @@ mod tests {
         let error = ledger.apply(&Entry::Reserve(reserve(60)), 0).unwrap_err();
         assert_eq!(
             error,
-            Error::Insufficient { account: "mesh".into(), asked: 60, available: 40 }
+            Error::Insufficient {
+                account: "mesh".into(),
+                asked: 60,
+                available: 40
+            }
         );
     }
 
@@ -273,7 +301,15 @@ mod tests {
     fn a_settlement_refunds_what_was_not_used() {
         let mut ledger = ledger(100);
         ledger.apply(&Entry::Reserve(reserve(60)), 0).unwrap();
-        ledger.apply(&Entry::Settle { reserved: reserve(60), used: 10 }, 0).unwrap();
+        ledger
+            .apply(
+                &Entry::Settle {
+                    reserved: reserve(60),
+                    used: 10,
+                },
+                0,
+            )
+            .unwrap();
         let mesh = ledger.account("mesh", 0).unwrap();
         assert_eq!((mesh.spent, mesh.reserved, mesh.free()), (10, 0, 90));
         assert_eq!(ledger.top_consumers(5, 0), [("ada".to_owned(), 10)]);
@@ -282,19 +318,36 @@ mod tests {
     #[test]
     fn an_allocation_moves_and_never_makes_tokens() {
         let mut ledger = ledger(100);
-        let give = Entry::Allocate { account: "translation".into(), tokens: 30 };
+        let give = Entry::Allocate {
+            account: "translation".into(),
+            tokens: 30,
+        };
         ledger.apply(&give, 0).unwrap();
         assert_eq!(ledger.account("mesh", 0).unwrap().allocated(), 70);
         assert_eq!(ledger.account("translation", 0).unwrap().free(), 30);
-        let more = Entry::Allocate { account: "translation".into(), tokens: 71 };
-        assert_eq!(ledger.apply(&more, 0).unwrap_err().code(), "insufficient-tokens");
+        let more = Entry::Allocate {
+            account: "translation".into(),
+            tokens: 71,
+        };
+        assert_eq!(
+            ledger.apply(&more, 0).unwrap_err().code(),
+            "insufficient-tokens"
+        );
     }
 
     #[test]
     fn a_new_day_forgets_what_was_spent_but_not_what_is_reserved() {
         let mut ledger = ledger(100);
         ledger.apply(&Entry::Reserve(reserve(60)), 0).unwrap();
-        ledger.apply(&Entry::Settle { reserved: reserve(60), used: 50 }, 0).unwrap();
+        ledger
+            .apply(
+                &Entry::Settle {
+                    reserved: reserve(60),
+                    used: 50,
+                },
+                0,
+            )
+            .unwrap();
         ledger.apply(&Entry::Reserve(reserve(20)), 0).unwrap();
         let mesh = ledger.account("mesh", DAY_MS).unwrap();
         assert_eq!((mesh.spent, mesh.reserved, mesh.free()), (0, 20, 80));
@@ -305,7 +358,11 @@ mod tests {
     fn a_budget_cut_below_what_is_spent_leaves_nothing_free() {
         let mut ledger = ledger(100);
         ledger.apply(&Entry::Reserve(reserve(80)), 0).unwrap();
-        let cut = Budget { account: "mesh".into(), tokens: 50, window: Window::Day };
+        let cut = Budget {
+            account: "mesh".into(),
+            tokens: 50,
+            window: Window::Day,
+        };
         ledger.configure(&[cut], 0);
         assert_eq!(ledger.account("mesh", 0).unwrap().free(), 0);
     }
@@ -313,13 +370,20 @@ mod tests {
     fn entries() -> impl Strategy<Value = Vec<(Entry, u64)>> {
         let account = prop_oneof!["mesh", "a", "b"];
         let entry = (account, 0u64..200, 0u64..300, 0u8..4).prop_map(|(account, n, used, kind)| {
-            let reserved =
-                Reservation { account: account.clone(), consumer: "ada".into(), tokens: n };
+            let reserved = Reservation {
+                account: account.clone(),
+                consumer: "ada".into(),
+                tokens: n,
+            };
             match kind {
                 0 => Entry::Reserve(reserved),
                 1 => Entry::Settle { reserved, used },
                 2 => Entry::Allocate { account, tokens: n },
-                _ => Entry::Charge { account, consumer: "bob".into(), tokens: n },
+                _ => Entry::Charge {
+                    account,
+                    consumer: "bob".into(),
+                    tokens: n,
+                },
             }
         });
         proptest::collection::vec((entry, 0u64..3), 0..60)

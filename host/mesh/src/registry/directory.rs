@@ -70,7 +70,11 @@ impl Agent {
         revision: u64,
         cluster: &Arc<str>,
     ) -> Self {
-        let status = if origin == Origin::Own { Status::Healthy } else { Status::Unknown };
+        let status = if origin == Origin::Own {
+            Status::Healthy
+        } else {
+            Status::Unknown
+        };
         Self {
             name,
             card,
@@ -161,12 +165,20 @@ impl Directory {
                 let mut texts = vec![text.as_str()];
                 texts.extend(skill.examples.iter().map(String::as_str));
                 let vectors = embedder.embed(&texts);
-                skills.push(SkillText { agent: number, name: skill.name.clone(), text, vectors });
+                skills.push(SkillText {
+                    agent: number,
+                    name: skill.name.clone(),
+                    text,
+                    vectors,
+                });
             }
         }
         Self {
             revision,
-            agents: agents.iter().map(|a| (a.name.clone(), Arc::clone(a))).collect(),
+            agents: agents
+                .iter()
+                .map(|a| (a.name.clone(), Arc::clone(a)))
+                .collect(),
             numbered: agents,
             exact,
             index: Index::build(skills),

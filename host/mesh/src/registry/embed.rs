@@ -30,22 +30,29 @@ impl Embedder {
 
     /// Vectors of texts, from the store where they are known.
     pub fn embed(&self, texts: &[&str]) -> Vec<Quantized> {
-        let Some(encoder) = &self.encoder else { return Vec::new() };
+        let Some(encoder) = &self.encoder else {
+            return Vec::new();
+        };
         let mut fresh = Vec::new();
         let vectors = texts
             .iter()
             .map(|text| {
                 let digest = digest(text);
                 let known = self.store.vector(&digest).ok().flatten();
-                known.and_then(|bytes| Quantized::from_bytes(&bytes).ok()).unwrap_or_else(|| {
-                    let vector = encoder.encode(text).quantised();
-                    fresh.push((digest, vector.to_bytes().to_vec()));
-                    vector
-                })
+                known
+                    .and_then(|bytes| Quantized::from_bytes(&bytes).ok())
+                    .unwrap_or_else(|| {
+                        let vector = encoder.encode(text).quantised();
+                        fresh.push((digest, vector.to_bytes().to_vec()));
+                        vector
+                    })
             })
             .collect();
         if let Err(error) = self.store.put_vectors(&fresh) {
-            tracing::warn!(code = error.code(), "embeddings are not kept for the next start");
+            tracing::warn!(
+                code = error.code(),
+                "embeddings are not kept for the next start"
+            );
         }
         vectors
     }

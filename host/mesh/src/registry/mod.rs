@@ -130,16 +130,25 @@ impl Registry {
                 source: entry.source.clone(),
                 revision,
             };
-            rows.push((entry.name.clone(), serde_json::to_vec(&stored).unwrap_or_default()));
+            rows.push((
+                entry.name.clone(),
+                serde_json::to_vec(&stored).unwrap_or_default(),
+            ));
             agents.retain(|agent| agent.name != entry.name);
-            let origin = Origin::Registered { source: entry.source };
+            let origin = Origin::Registered {
+                source: entry.source,
+            };
             let agent = Agent::new(entry.name, entry.card, origin, revision, &self.cluster);
             agents.push(Arc::new(agent));
         }
         let directory = Directory::build(revision, agents, &self.embedder);
-        let changes: Vec<_> =
-            rows.iter().map(|(name, row)| (name.as_str(), Some(row.as_slice()))).collect();
-        self.store.change_cards(revision, &changes).map_err(unavailable)?;
+        let changes: Vec<_> = rows
+            .iter()
+            .map(|(name, row)| (name.as_str(), Some(row.as_slice())))
+            .collect();
+        self.store
+            .change_cards(revision, &changes)
+            .map_err(unavailable)?;
         self.directory.store(Arc::new(directory));
         Ok((revision, created))
     }
@@ -160,9 +169,15 @@ impl Registry {
             return Err(unknown(name));
         }
         let revision = old.revision + 1;
-        let agents = old.agents().filter(|agent| agent.name != name).cloned().collect();
+        let agents = old
+            .agents()
+            .filter(|agent| agent.name != name)
+            .cloned()
+            .collect();
         let directory = Directory::build(revision, agents, &self.embedder);
-        self.store.change_cards(revision, &[(name, None)]).map_err(unavailable)?;
+        self.store
+            .change_cards(revision, &[(name, None)])
+            .map_err(unavailable)?;
         self.directory.store(Arc::new(directory));
         Ok(revision)
     }
@@ -171,14 +186,24 @@ impl Registry {
 /// The answer for an agent that does not exist, or that the caller may not see:
 /// they cannot be told apart.
 pub fn unknown(name: &str) -> Failure {
-    Failure::new(FailureKind::UnknownAgent, format!("there is no agent `{name}` for you here"))
-        .hint("list the agents you may see: kgents agents list")
+    Failure::new(
+        FailureKind::UnknownAgent,
+        format!("there is no agent `{name}` for you here"),
+    )
+    .hint("list the agents you may see: kgents agents list")
 }
 
 fn unavailable(error: store::Error) -> Failure {
-    tracing::error!(code = error.code(), error = &error as &dyn std::error::Error, "store");
-    Failure::new(FailureKind::Unavailable, "the registry cannot be written now")
-        .hint("check the disk of the data folder: kgents check")
+    tracing::error!(
+        code = error.code(),
+        error = &error as &dyn std::error::Error,
+        "store"
+    );
+    Failure::new(
+        FailureKind::Unavailable,
+        "the registry cannot be written now",
+    )
+    .hint("check the disk of the data folder: kgents check")
 }
 
 fn read(bytes: &[u8]) -> Result<(Card, String, u64), String> {

@@ -54,7 +54,10 @@ impl Index {
         let mut index = Self::default();
         for skill in skills {
             let number = index.lexical.add(&skill.text);
-            index.skills.push(Skill { agent: skill.agent, name: skill.name });
+            index.skills.push(Skill {
+                agent: skill.agent,
+                name: skill.name,
+            });
             for vector in skill.vectors {
                 index.rows.push(vector);
                 index.owners.push(number);
@@ -79,7 +82,9 @@ impl Index {
         let lexical = self.lexical.scores(text);
         let mut agents: HashMap<u32, Best> = HashMap::new();
         for (number, score) in &lexical {
-            let Some(skill) = self.skills.get(*number as usize) else { continue };
+            let Some(skill) = self.skills.get(*number as usize) else {
+                continue;
+            };
             let best = agents.entry(skill.agent).or_default();
             if score.bm25 > best.lexical {
                 best.lexical = score.bm25;
@@ -92,14 +97,18 @@ impl Index {
         }
         let mut hits: Vec<(u32, Best)> = agents.into_iter().collect();
         keep_best(&mut hits, limit);
-        hits.into_iter().map(|(agent, best)| self.hit(agent, &best, query.is_some())).collect()
+        hits.into_iter()
+            .map(|(agent, best)| self.hit(agent, &best, query.is_some()))
+            .collect()
     }
 
     fn add_vectors(&self, query: &Embedding, agents: &mut HashMap<u32, Best>) {
         let mut cosines = Vec::with_capacity(self.rows.len());
         kgents_encoder::scores(query, &self.rows, &mut cosines);
         for (cosine, owner) in cosines.iter().zip(&self.owners) {
-            let Some(skill) = self.skills.get(*owner as usize) else { continue };
+            let Some(skill) = self.skills.get(*owner as usize) else {
+                continue;
+            };
             let best = agents.entry(skill.agent).or_default();
             if best.vector.is_none_or(|old| *cosine > old) {
                 best.vector = Some(*cosine);
@@ -139,10 +148,15 @@ fn keep_best(hits: &mut Vec<(u32, Best)>, limit: usize) {
     }
     let cut = |mut scores: Vec<f32>| {
         let index = limit.saturating_sub(1).min(scores.len().saturating_sub(1));
-        *scores.select_nth_unstable_by(index, |a, b| b.total_cmp(a)).1
+        *scores
+            .select_nth_unstable_by(index, |a, b| b.total_cmp(a))
+            .1
     };
     let lexical = cut(hits.iter().map(|(_, b)| b.lexical).collect());
-    let vector = cut(hits.iter().map(|(_, b)| b.vector.unwrap_or(f32::MIN)).collect());
+    let vector = cut(hits
+        .iter()
+        .map(|(_, b)| b.vector.unwrap_or(f32::MIN))
+        .collect());
     hits.retain(|(_, b)| {
         (b.lexical >= lexical && b.lexical > 0.0) || b.vector.is_some_and(|v| v >= vector)
     });
@@ -153,7 +167,12 @@ mod tests {
     use super::*;
 
     fn skill(agent: u32, name: &str, text: &str) -> SkillText {
-        SkillText { agent, name: name.into(), text: text.into(), vectors: Vec::new() }
+        SkillText {
+            agent,
+            name: name.into(),
+            text: text.into(),
+            vectors: Vec::new(),
+        }
     }
 
     #[test]

@@ -45,7 +45,10 @@ impl Lexical {
             length += 1.0;
         }
         for (word, count) in counts {
-            self.terms.entry(word).or_default().push(Posting { document, count });
+            self.terms
+                .entry(word)
+                .or_default()
+                .push(Posting { document, count });
         }
         self.lengths.push(length);
         self.length_total += f64::from(length);
@@ -79,7 +82,11 @@ impl Lexical {
             let rarity = idf(count, postings.len() as f32);
             rarity_total += rarity;
             for posting in postings {
-                let length = self.lengths.get(posting.document as usize).copied().unwrap_or(mean);
+                let length = self
+                    .lengths
+                    .get(posting.document as usize)
+                    .copied()
+                    .unwrap_or(mean);
                 let weight = posting.count * (K1 + 1.0)
                     / (posting.count + K1 * (1.0 - B + B * length / mean));
                 let score = scores.entry(posting.document).or_default();
@@ -115,7 +122,11 @@ mod tests {
 
     #[test]
     fn the_rarer_shared_word_weighs_more() {
-        let lexical = index(&["translate the report", "summarise the report", "book a flight"]);
+        let lexical = index(&[
+            "translate the report",
+            "summarise the report",
+            "book a flight",
+        ]);
         let scores = lexical.scores("translate report");
         assert!(scores[&0].bm25 > scores[&1].bm25);
         assert!(!scores.contains_key(&2));

@@ -41,7 +41,11 @@ mod tests {
 
     #[test]
     fn the_same_question_in_another_dress_is_the_same() {
-        for text in ["Who can translate?", "  who   can TRANSLATE ", "who can translate!!"] {
+        for text in [
+            "Who can translate?",
+            "  who   can TRANSLATE ",
+            "who can translate!!",
+        ] {
             assert_eq!(normalise(text), "who can translate");
         }
     }

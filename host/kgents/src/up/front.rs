@@ -1,0 +1,226 @@
+//! The public listener's handler: an HTTP request through codec and exchange
+//! and back. It knows no protocol rule and makes no decision.
+
+use super::gateways;
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited, StreamBody};
+use hyper::body::{Frame, Incoming};
+use kgents_gateway::call::{Failure, FailureKind, ReplyHead};
+use kgents_gateway::{ReplyShape, RequestHead, accepts, decode};
+use kgents_mesh::exchange::{Arrival, EventStream, Exchange, Reply, ReplyBody};
+use kgents_mesh::policy::PolicyStore;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a caller may take to send a body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The body of an answer: whole, or streamed.
+pub type Body =
+    Either<Full<Bytes>, StreamBody<BoxStream<'static, Result<Frame<Bytes>, Infallible>>>>;
+
+/// What the handler works with.
+pub struct Front {
+    /// The path of every interaction.
+    pub exchange: Exchange,
+    /// For `/readyz`.
+    pub policies: Arc<PolicyStore>,
+    /// Largest request body, in bytes.
+    pub body_max: usize,
+    /// How callers reach us, when the operator says; else from `Host`.
+    pub public_url: Option<String>,
+    /// Where we listen, for callers that send no `Host`.
+    pub listen_url: String,
+}
+
+impl Front {
+    /// Answers one request.
+    pub async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        match request.uri().path() {
+            "/healthz" => return text(StatusCode::OK, "ok\n"),
+            "/readyz" => return self.ready(),
+            gateways::PATH => return gateways::answer(self, request).await,
+            _ => {}
+        }
+        let token = bearer(request.headers());
+        let base_url = self.base_url(&request);
+        let (call, shape) = self.arrive(request).await;
+        let reply = self
+            .exchange
+            .run(Arrival {
+                call,
+                token,
+                base_url,
+            })
+            .await;
+        respond(reply, shape)
+    }
+
+    /// Reads and decodes a request.
+    async fn arrive(
+        &self,
+        request: Request<Incoming>,
+    ) -> (Result<kgents_gateway::call::Call, Failure>, ReplyShape) {
+        let (parts, body) = request.into_parts();
+        let head = RequestHead {
+            method: &parts.method,
+            path: parts.uri.path(),
+            query: parts.uri.query(),
+            headers: &parts.headers,
+        };
+        let body = match accepts(head.method, head.path) {
+            Err(refusal) => return (Err(*refusal.failure), refusal.reply),
+            Ok(route) if route.needs_body() => match self.read(body).await {
+                Ok(body) => body,
+                Err(failure) => return (Err(failure), route.reply()),
+            },
+            Ok(_) => Bytes::new(),
+        };
+        match decode(&head, body) {
+            Ok(arrived) => (Ok(arrived.call), arrived.reply),
+            Err(refusal) => (Err(*refusal.failure), refusal.reply),
+        }
+    }
+
+    /// Reads a whole body within the listener's limits.
+    pub(super) async fn read(&self, body: Incoming) -> Result<Bytes, Failure> {
+        let whole = Limited::new(body, self.body_max).collect();
+        match tokio::time::timeout(BODY_TIMEOUT, whole).await {
+            Ok(Ok(whole)) => Ok(whole.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Failure::new(
+                FailureKind::TooLarge,
+                format!("the body is above {} bytes", self.body_max),
+            )
+            .hint("send less, or raise `limits.body` in mesh.yaml")),
+            Ok(Err(_)) => Err(Failure::new(FailureKind::Malformed, "the body broke off")),
+            Err(_) => Err(Failure::new(
+                FailureKind::Malformed,
+                "the body took too long to come",
+            )),
+        }
+    }
+
+    /// How this caller reaches us, for the URLs in cards.
+    fn base_url(&self, request: &Request<Incoming>) -> String {
+        if let Some(url) = &self.public_url {
+            return url.trim_end_matches('/').to_owned();
+        }
+        let host = request
+            .headers()
+            .get(header::HOST)
+            .and_then(|value| value.to_str().ok());
+        let authority = host.or_else(|| request.uri().authority().map(|a| a.as_str()));
+        match authority.map(str::parse::<http::uri::Authority>) {
+            Some(Ok(authority)) if !authority.as_str().contains('@') => {
+                format!("http://{authority}")
+            }
+            _ => self.listen_url.clone(),
+        }
+    }
+
+    fn ready(&self) -> Response<Body> {
+        let status = self.policies.status();
+        if status.problems.is_empty() {
+            return text(StatusCode::OK, "ready\n");
+        }
+        let mut body = String::from("ready, but the newest policies are not in force:\n");
+        for problem in &status.problems {
+            body.push_str(problem);
+            body.push('\n');
+        }
+        text(StatusCode::OK, &body)
+    }
+}
+
+/// The bearer token of a request; an Authorization of another kind is a token
+/// that does not verify.
+pub(super) fn bearer(headers: &HeaderMap) -> Option<String> {
+    let value = headers
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .unwrap_or_default();
+    let (scheme, token) = value.split_once(' ').unwrap_or_default();
+    let is_bearer = scheme.eq_ignore_ascii_case("bearer");
+    Some(if is_bearer {
+        token.trim().to_owned()
+    } else {
+        String::new()
+    })
+}
+
+/// Puts an answer into the words of the binding that asked.
+fn respond(reply: Reply, shape: ReplyShape) -> Response<Body> {
+    let head = reply.head;
+    match reply.body {
+        ReplyBody::Once(result) if shape.stream && result.is_ok() => {
+            let event = shape.event(result.as_ref());
+            let frames = stream::iter([Ok(Frame::data(event))]).boxed();
+            streamed(&head, shape.content_type(), frames)
+        }
+        ReplyBody::Once(result) => {
+            let encoded = shape.unary(result.as_ref());
+            let mut response = Response::new(Either::Left(Full::new(encoded.body)));
+            *response.status_mut() = encoded.status;
+            put(&mut response, &head, encoded.content_type);
+            for (name, value) in encoded.headers {
+                response.headers_mut().insert(name, value);
+            }
+            response
+        }
+        ReplyBody::Events(events) => {
+            let content_type = shape.content_type();
+            streamed(&head, content_type, frames(events, shape))
+        }
+    }
+}
+
+fn frames(
+    events: EventStream,
+    shape: ReplyShape,
+) -> BoxStream<'static, Result<Frame<Bytes>, Infallible>> {
+    stream::unfold((events, shape), |(mut events, shape)| async move {
+        let event = events.next().await?;
+        let bytes = shape.event(event.as_ref());
+        Some((Ok(Frame::data(bytes)), (events, shape)))
+    })
+    .boxed()
+}
+
+/// A response whose body comes frame by frame.
+pub(super) fn streamed(
+    head: &ReplyHead,
+    content_type: &'static str,
+    frames: BoxStream<'static, Result<Frame<Bytes>, Infallible>>,
+) -> Response<Body> {
+    let mut response = Response::new(Either::Right(StreamBody::new(frames)));
+    put(&mut response, head, content_type);
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    let buffering = HeaderName::from_static("x-accel-buffering");
+    response
+        .headers_mut()
+        .insert(buffering, HeaderValue::from_static("no"));
+    response
+}
+
+fn put(response: &mut Response<Body>, head: &ReplyHead, content_type: &'static str) {
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if !head.event.is_empty() {
+        headers.extend(head.headers());
+    }
+}
+
+/// A short answer in words.
+pub(super) fn text(status: StatusCode, words: &str) -> Response<Body> {
+    let mut response = Response::new(Either::Left(Full::new(Bytes::from(words.to_owned()))));
+    *response.status_mut() = status;
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, plain);
+    response
+}

@@ -1,0 +1,274 @@
+//! The mesh itself, as a process: state opened, listeners bound, the folder
+//! watched, and everything brought home at the end.
+//!
+//! Reading order: this file, `serve` (sockets), `front` (requests), `gateways`
+//! (`/v1/exchange`), `watch` (the mesh folder), `deciders`, `logs`.
+
+mod deciders;
+mod front;
+mod gateways;
+mod logs;
+mod serve;
+mod watch;
+
+pub use deciders::validate_policies;
+
+use crate::cli::UpArgs;
+use crate::config::run::{LOCK_FILE, RUN_FILE, Run};
+use crate::config::{Config, MeshFile, mesh_file::Anonymous, place};
+use crate::exit::{Exit, Failure};
+use crate::output::Format;
+use anyhow::Context as _;
+use bytes::Bytes;
+use front::{Body, Front};
+use http::{Response, StatusCode};
+use http_body_util::{Either, Full};
+use kgents_mesh::dial::{Allow, Timeouts};
+use kgents_mesh::nucleus::{Nucleus, Settings};
+use prometheus_client::registry::Registry as Metrics;
+use std::fs::{File, TryLockError};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch as signal;
+
+/// Other commands look at the lock for a moment; so long a mesh keeps trying.
+const LOCK_TRIES: u32 = 40;
+/// Between two tries.
+const LOCK_WAIT: Duration = Duration::from_millis(10);
+
+/// Runs a mesh until it is told to stop.
+///
+/// # Errors
+/// When it cannot start: another mesh on the data folder, an address in use,
+/// state that cannot be opened.
+pub fn run(args: UpArgs, config: Config) -> anyhow::Result<ExitCode> {
+    logs::start(args.log, config.verbosity);
+    place::make_data_dir(&config.data_dir)
+        .with_context(|| format!("cannot make `{}`", config.data_dir.display()))?;
+    let lock = lock(&config.data_dir)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let ended = runtime.block_on(live(args, config));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    drop(lock);
+    ended.map(|()| ExitCode::SUCCESS)
+}
+
+fn lock(data_dir: &Path) -> anyhow::Result<File> {
+    let path = data_dir.join(LOCK_FILE);
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .read(true)
+        .open(&path)
+        .with_context(|| format!("cannot open `{}`", path.display()))?;
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_WAIT),
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
+    }
+    let message = format!("a mesh runs on `{}` already", data_dir.display());
+    Err(Failure::new(Exit::Failed, "ALREADY_RUNNING", message)
+        .hint("stop it, or give this one a folder of its own: --data DIR")
+        .into())
+}
+
+async fn live(args: UpArgs, config: Config) -> anyhow::Result<()> {
+    let data_dir = config.data_dir.clone();
+    let listener = bind(config.mesh.listen.get(), "listen").await?;
+    let admin = bind(config.mesh.admin.get(), "admin").await?;
+    let mut metrics = Metrics::default();
+    let settings = settings(&config);
+    let opened = tokio::task::block_in_place(|| -> anyhow::Result<Nucleus> {
+        let deciders = deciders::load()?;
+        Ok(Nucleus::open(settings, &deciders, &mut metrics)?)
+    })?;
+    let nucleus = Arc::new(opened);
+    tokio::task::block_in_place(|| watch::register(&nucleus, &config.cards));
+    let listen_url = format!("http://{}", listener.local_addr()?);
+    let run = Run {
+        listen: listen_url.clone(),
+        admin: format!("http://{}", admin.local_addr()?),
+        pid: std::process::id(),
+        mesh_dir: config.mesh_dir.clone(),
+        trust_domain: config.mesh.trust_domain.get().to_owned(),
+        cluster: config.mesh.cluster.get().to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let front = Arc::new(Front {
+        exchange: nucleus.exchange.clone(),
+        policies: Arc::clone(&nucleus.policies),
+        body_max: usize::try_from(config.mesh.limits.body).unwrap_or(usize::MAX),
+        public_url: config
+            .mesh
+            .public_url
+            .as_ref()
+            .map(|url| url.get().to_owned()),
+        listen_url,
+    });
+    let _watcher = match &config.mesh_dir {
+        Some(dir) => Some(watch::start(
+            dir,
+            Arc::clone(&nucleus),
+            config.mesh.clone(),
+        )?),
+        None => None,
+    };
+    let (stop, stopping) = signal::channel(false);
+    let metrics = Arc::new(metrics);
+    tokio::spawn(serve::serve(admin, stopping.clone(), move |request| {
+        let metrics = Arc::clone(&metrics);
+        async move { administer(request.uri().path(), &metrics) }
+    }));
+    let tending = Arc::clone(&nucleus);
+    let tend = tokio::spawn(async move { tending.tend().await });
+    let fetch = tokio::spawn(watch::fetch(Arc::clone(&nucleus), config.cards));
+    run.write(&data_dir)
+        .with_context(|| format!("cannot write `{RUN_FILE}`"))?;
+    announce(&run, &args, nucleus.registry.embedder().name().is_some());
+    let serving = tokio::spawn(serve::serve(listener, stopping, move |request| {
+        let front = Arc::clone(&front);
+        async move { front.answer(request).await }
+    }));
+    told_to_stop().await;
+    tracing::info!("stopping");
+    let _ = std::fs::remove_file(data_dir.join(RUN_FILE));
+    let _ = stop.send(true);
+    let _ = serving.await;
+    tend.abort();
+    fetch.abort();
+    nucleus.close().await;
+    Ok(())
+}
+
+async fn bind(address: SocketAddr, which: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let message = format!("`{which}`: cannot listen on {address}: {error}");
+        Failure::new(Exit::Failed, "ADDRESS", message)
+            .hint(format!("free it, or take another: --{which} 127.0.0.1:0"))
+            .into()
+    })
+}
+
+fn settings(config: &Config) -> Settings {
+    let MeshFile {
+        upstreams,
+        thresholds,
+        ..
+    } = &config.mesh;
+    Settings {
+        data_dir: config.data_dir.clone(),
+        trust_domain: config.mesh.trust_domain.get().to_owned(),
+        cluster: config.mesh.cluster.get().to_owned(),
+        anonymous: config.mesh.anonymous == Anonymous::Allow,
+        allow: Allow::new(upstreams.allow.iter().map(|range| range.rule()).collect()),
+        timeouts: Timeouts {
+            connect: upstreams.connect_timeout.get(),
+            answer: upstreams.timeout.get(),
+            probe: config.mesh.health.timeout.get(),
+        },
+        accept: thresholds.accept,
+        fallback: config
+            .mesh
+            .fallback
+            .as_ref()
+            .map(|name| name.get().to_owned()),
+        strict: config.mesh.audit.strict,
+        probe_every: config.mesh.health.every.get(),
+        policies: deciders::sources(&config.policies),
+        budgets: watch::budgets(&config.budgets),
+        encoder: encoder(config),
+    }
+}
+
+fn encoder(config: &Config) -> Option<kgents_encoder::Encoder> {
+    let path = config.model_path.as_ref().filter(|path| path.is_file());
+    let Some(path) = path else {
+        tracing::warn!(
+            "no language model is installed, so words alone decide: kgents model install"
+        );
+        return None;
+    };
+    kgents_encoder::Encoder::open(path)
+        .inspect_err(|error| {
+            tracing::warn!(code = error.code(), %error, "the model cannot be used: kgents model install");
+        })
+        .ok()
+}
+
+/// Says where the mesh listens, and how to talk to it.
+fn announce(run: &Run, args: &UpArgs, encoder: bool) {
+    if args.output != Format::Text {
+        println!("{}", serde_json::json!(run));
+        return;
+    }
+    println!("kgents {} listens on {}", run.version, run.listen);
+    println!("  metrics   {}/metrics", run.admin);
+    if let Some(dir) = &run.mesh_dir {
+        println!("  folder    {} (watched)", dir.display());
+    }
+    println!(
+        "  routing   {}",
+        if encoder {
+            "by meaning and words"
+        } else {
+            "by words alone"
+        }
+    );
+    println!("try:");
+    println!(
+        "  curl -s {}/v1/route -H \"Authorization: Bearer $(kgents token)\" \
+         -H 'content-type: application/json' -d '{{\"text\": \"how many tokens are left?\"}}'",
+        run.listen
+    );
+    println!("Ctrl-C stops it.");
+}
+
+fn administer(path: &str, metrics: &Metrics) -> Response<Body> {
+    match path {
+        "/metrics" => {
+            let mut text = String::new();
+            if prometheus_client::encoding::text::encode(&mut text, metrics).is_err() {
+                return front::text(StatusCode::INTERNAL_SERVER_ERROR, "metrics\n");
+            }
+            let mut response = Response::new(Either::Left(Full::new(Bytes::from(text))));
+            response.headers_mut().insert(
+                http::header::CONTENT_TYPE,
+                http::HeaderValue::from_static(
+                    "application/openmetrics-text; version=1.0.0; charset=utf-8",
+                ),
+            );
+            response
+        }
+        "/healthz" => front::text(StatusCode::OK, "ok\n"),
+        _ => front::text(
+            StatusCode::NOT_FOUND,
+            "only /metrics and /healthz are here\n",
+        ),
+    }
+}
+
+async fn told_to_stop() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+            let _ = tokio::signal::ctrl_c().await;
+            return;
+        };
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = tokio::signal::ctrl_c().await;
+}
