@@ -1,51 +1,49 @@
-//! `bench`: build, then run the measurements, each an example of the crate it
-//! measures.
+//! `bench`: build, then run the measurements (`tests/bench`).
 
 use std::process::{Command, ExitCode};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use crate::build;
+use crate::prerequisites::{self, DECIDERS};
 use crate::workspace::{Workspace, step};
 
-/// One measurement: its name here, and the example that takes it; examples have
-/// one name in the whole workspace.
-struct Subject {
-    name: &'static str,
-    example: &'static str,
-}
+/// The measuring program; examples have one name in the whole workspace.
+const EXAMPLE: &str = "bench";
 
-/// In the order they run.
-const SUBJECTS: [Subject; 1] = [Subject {
-    name: "deciders",
-    example: "measure-deciders",
-}];
+/// What is measured and how it is told.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Measure only this; without it, everything.
+    #[arg(value_parser = ["hop", "start", "memory", "deciders", "codecs", "encoder", "search", "audit"])]
+    subject: Option<String>,
+    /// Rough figures, all together in about a minute.
+    #[arg(long)]
+    quick: bool,
+    /// Tables, or one JSON document on stdout.
+    #[arg(long, value_parser = ["text", "json"], default_value = "text")]
+    output: String,
+}
 
 /// Build and measure one subject, or all.
 ///
 /// # Errors
-/// An unknown subject, or a measurement that failed.
-pub fn run(workspace: &Workspace, only: Option<&str>, arguments: &[String]) -> Result<ExitCode> {
-    let chosen: Vec<_> = SUBJECTS
-        .iter()
-        .filter(|subject| only.is_none_or(|name| name == subject.name))
-        .collect();
-    if chosen.is_empty() {
-        let names: Vec<_> = SUBJECTS.iter().map(|subject| subject.name).collect();
-        bail!(
-            "nothing is called `{}` here; measured are: {}",
-            only.unwrap_or_default(),
-            names.join(", ")
-        );
-    }
-    build::run(workspace)?;
-    for subject in chosen {
-        let mut example = workspace.cargo("build");
-        example.args(["--release", "--workspace", "--example", subject.example]);
-        step(subject.example, &mut example)?;
-        let mut measurement = Command::new(workspace.example(subject.example));
-        measurement.env("KGENTS_COMPONENTS", &workspace.components);
-        step(subject.name, measurement.args(arguments))?;
-    }
+/// When it does not build, or a measurement failed.
+pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCode> {
+    prerequisites::build(&[DECIDERS])?;
+    prerequisites::model();
+    build::components(workspace)?;
+    let mut programs = workspace.cargo("build");
+    // Named like the other steps, so that dependencies are compiled once.
+    programs.args(["--release", "--workspace", "--bin", "kgents"]);
+    programs.args(["--example", EXAMPLE]);
+    step("binary and measurements", &mut programs)?;
+    let mut measurement = Command::new(workspace.example(EXAMPLE));
+    measurement
+        .args(&arguments.subject)
+        .args(arguments.quick.then_some("--quick"))
+        .args(["--output", &arguments.output])
+        .env("KGENTS_COMPONENTS", &workspace.components);
+    step("bench", &mut measurement)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,11 +1,11 @@
-//! `demo`: build, then become `kgents demo`.
+//! `demo`: build, fetch the model, then become `kgents demo`.
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 
 use crate::workspace::Workspace;
-use crate::{build, prerequisites, up};
+use crate::{build, model, up};
 
 /// Build and show the mesh at work.
 ///
@@ -13,6 +13,6 @@ use crate::{build, prerequisites, up};
 /// When it does not build or start.
 pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     build::run(workspace)?;
-    prerequisites::model();
+    model::fetch(workspace);
     up::hand_over(workspace, "demo", arguments)
 }

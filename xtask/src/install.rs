@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::build;
 use crate::workspace::Workspace;
+use crate::{build, model};
 
 /// Build and install.
 ///
@@ -27,6 +27,12 @@ pub fn run(workspace: &Workspace, root: Option<&Path>) -> Result<()> {
         println!(
             "it is not on your PATH yet:\n  export PATH=\"{}:$PATH\"",
             folder.display()
+        );
+    }
+    if !model::is_there(workspace) {
+        println!(
+            "the language model is not there yet; with it questions find their agent by meaning:\n  \
+             kgents model install"
         );
     }
     println!(

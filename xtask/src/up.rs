@@ -1,4 +1,4 @@
-//! `up`: build, then become `kgents up`.
+//! `up`: build, fetch the model, then become `kgents up`.
 
 use std::ffi::OsStr;
 use std::process::{Command, ExitCode};
@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result};
 
 use crate::workspace::{Workspace, shown};
-use crate::{build, prerequisites};
+use crate::{build, model};
 
 /// Build and start the mesh.
 ///
@@ -14,7 +14,7 @@ use crate::{build, prerequisites};
 /// When it does not build or start.
 pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     build::run(workspace)?;
-    prerequisites::model();
+    model::fetch(workspace);
     hand_over(workspace, "up", arguments)
 }
 

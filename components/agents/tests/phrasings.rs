@@ -998,7 +998,7 @@ fn moves(operation: &Result<Operation, String>) -> Option<&Amount> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
+    #![proptest_config(ProptestConfig::with_cases(2 * ProptestConfig::default().cases))]
 
     #[test]
     fn any_message_is_planned_or_refused(

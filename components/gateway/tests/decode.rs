@@ -1074,6 +1074,12 @@ proptest! {
             Ok(arrived) => {
                 let note = serde_json::to_string(&arrived.reply).unwrap();
                 prop_assert_eq!(serde_json::from_str::<kgents_gateway::ReplyShape>(&note).unwrap(), arrived.reply);
+                // What one codec decodes, a gateway can carry to the mesh as JSON.
+                let carried = serde_json::to_string(&arrived.call).unwrap();
+                let call: kgents_gateway::call::Call = serde_json::from_str(&carried).unwrap();
+                prop_assert_eq!(&call.target, &arrived.call.target);
+                prop_assert_eq!(call.operation.name(), arrived.call.operation.name());
+                prop_assert_eq!(serde_json::to_string(&call).unwrap(), carried);
             }
             // Whatever the refusal repeats of the input, it is still JSON.
             Err(refusal) => {

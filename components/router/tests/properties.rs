@@ -120,7 +120,7 @@ fn well_formed(decision: &Decision) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(2 * ProptestConfig::default().cases))]
 
     #[test]
     fn any_evidence_gives_a_well_formed_step_and_always_the_same(

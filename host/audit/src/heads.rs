@@ -85,6 +85,7 @@ fn parse(bytes: &[u8], file: &str, key: &VerifierKey) -> Result<History, Damage>
 mod tests {
     use super::*;
     use crate::note::NoteSigner;
+    use proptest::prelude::*;
 
     const ORIGIN: &str = "kgents/eu-1/audit";
 
@@ -154,5 +155,39 @@ mod tests {
         changed[ORIGIN.len() + 1] = b'6';
         check(&changed, Err("signature is wrong"));
         check(&vec![b'x'; TORN_BYTES_MAX + 1], Err("no heads"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_after_good_heads_make_the_reader_panic_or_are_read_as_heads(
+            good in 0_usize..4,
+            bytes in prop_oneof![
+                prop::collection::vec(any::<u8>(), 0..300),
+                "(kgents/eu-1/audit|\n|\n\n|— |[0-9+/=]{1,44}|\\PC){0,20}".prop_map(String::into_bytes),
+            ],
+        ) {
+            let mut file: Vec<u8> = (0..good).flat_map(|size| note(size as u64, 1, ORIGIN)).collect();
+            let signed = file.len() as u64;
+            file.extend_from_slice(&bytes);
+            if let Ok(history) = parse(&file, "h", signer().verifier()) {
+                // Nobody signed what follows, so nothing of it is a head. A line
+                // that begins like a signature may take the last one with it.
+                prop_assert!(history.heads.len() <= good);
+                prop_assert!(history.bytes <= signed);
+                prop_assert!(history.heads.iter().zip(0..).all(|(head, size)| head.head.size == size));
+            }
+        }
+
+        #[test]
+        fn a_flipped_bit_is_never_read_as_a_head(at in any::<prop::sample::Index>(), bit in 0_u8..8) {
+            let mut file = [note(1, 1, ORIGIN), note(2, 2, ORIGIN)].concat();
+            let whole = parse(&file, "h", signer().verifier()).unwrap().heads.len();
+            prop_assert_eq!(whole, 2);
+            let at = at.index(file.len());
+            file[at] ^= 1 << bit;
+            if let Ok(history) = parse(&file, "h", signer().verifier()) {
+                prop_assert!(history.heads.len() < 2, "byte {} bit {}", at, bit);
+            }
+        }
     }
 }

@@ -281,7 +281,7 @@ fn only_the_pinned_model_passes_where_it_is_promised() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 5))]
 
     #[test]
     fn any_content_under_a_right_digest_is_read_or_refused(

@@ -199,6 +199,7 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn stamp() -> Stamp {
         Stamp {
@@ -224,5 +225,19 @@ mod tests {
         assert_eq!(Stamp::parse(&format!("{whole}more")), None);
         let mixed = whole.replace("router.cwasm", "policy.cwasm");
         assert_eq!(Stamp::parse(&mixed), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_reader_panic_and_what_is_read_is_written_alike(
+            text in prop_oneof![
+                "\\PC{0,200}",
+                "(# engine |[0-9a-f]{1,8}|  |router|\\.wasm|\\.cwasm|\n|\r\n){0,16}",
+            ],
+        ) {
+            if let Some(stamp) = Stamp::parse(&text) {
+                prop_assert_eq!(Stamp::parse(&stamp.to_string()), Some(stamp));
+            }
+        }
     }
 }

@@ -46,15 +46,14 @@ fn main() -> ExitCode {
         environment,
     };
     if let Command::Up(args) = cli.command {
-        return up(args, &cli.global, &context);
+        return up(&args, &cli.global, &context);
     }
     let ended = run(cli.command, &context);
     ended.unwrap_or_else(|failure| output.fail(&failure)).into()
 }
 
 /// Starts the mesh; the runtime and signals are its own.
-fn up(mut args: UpArgs, global: &Global, context: &Context) -> ExitCode {
-    args.output = global.output;
+fn up(args: &UpArgs, global: &Global, context: &Context) -> ExitCode {
     let start = Start {
         data_dir: context.data_dir.clone(),
         mesh_dir: args.mesh_dir.clone(),
@@ -70,7 +69,7 @@ fn up(mut args: UpArgs, global: &Global, context: &Context) -> ExitCode {
     if let Some(admin) = args.admin {
         config.mesh.admin = admin;
     }
-    up::run(args, config).unwrap_or_else(|error| {
+    up::run(args, config, context.output).unwrap_or_else(|error| {
         let failure = error.downcast::<Failure>().unwrap_or_else(|error| {
             Failure::new(Exit::Failed, "UP", format!("{error:#}")).hint("run `kgents check`")
         });

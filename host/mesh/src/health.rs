@@ -35,6 +35,8 @@ pub struct Health {
 
 #[derive(Default)]
 struct Known {
+    /// Of the card that was probed; another one starts anew.
+    revision: u64,
     probes: VecDeque<Judged>,
     reason: String,
 }
@@ -99,6 +101,12 @@ impl Health {
         let now = self.clock.now_ms();
         let mut known = self.known.lock();
         let known = known.entry(agent.name.clone()).or_default();
+        if known.revision != agent.revision {
+            *known = Known {
+                revision: agent.revision,
+                ..Known::default()
+            };
+        }
         known.probes.push_back(Judged {
             at_ms: now,
             outcome,

@@ -92,6 +92,8 @@ struct Claims {
     sub: String,
     aud: OneOrMany,
     exp: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nbf: Option<u64>,
     #[serde(default)]
     iat: u64,
 }
@@ -159,7 +161,8 @@ impl Authority {
         let claims = Claims {
             sub,
             aud: OneOrMany::Many(vec![grant.audience.clone()]),
-            exp: now + grant.ttl.as_secs(),
+            exp: now.saturating_add(grant.ttl.as_secs()),
+            nbf: None,
             iat: now,
         };
         let header = Header {
@@ -199,6 +202,9 @@ impl Authority {
         let expires_ms = claims.exp.saturating_mul(1000);
         if now_ms >= expires_ms {
             return Err(refuse("the token has expired"));
+        }
+        if claims.nbf.is_some_and(|nbf| now_ms < nbf.saturating_mul(1000)) {
+            return Err(refuse("the token is not valid yet"));
         }
         let principal = Principal::parse(&claims.sub, &self.trust_domain)
             .map_err(|_| refuse("the token's subject is not a user, agent or gateway"))?;

@@ -2,13 +2,15 @@
 //! interaction passes, and what stands behind its ports. It decides nothing
 //! that a component could decide.
 //!
-//! Reading order: `principal`, `ports`, `exchange`; then what the ports are in
-//! truth: `identity`, `policy`, `routing` over `registry` and `search`,
-//! `ledger`, `tasks`, `journal`, `dial`; then `own`, `pheromones`, `health`;
-//! and `nucleus`, which puts it all together.
+//! Reading order: `principal`, `ports`, `exchange` and its `routing`; then what
+//! the ports are in truth: `identity`, `evidence` over `registry`, `search` and
+//! `tasks`, `policy`, `journal` over `ledger` and `store` (budget and audit),
+//! `dial`; then `own`, `pheromones`, `health`; and `nucleus`, which puts it all
+//! together.
 
 pub mod clock;
 pub mod dial;
+pub mod evidence;
 pub mod exchange;
 pub mod health;
 pub mod identity;

@@ -2,7 +2,8 @@
 
 use crate::clock::{Clock, SystemClock};
 use crate::dial::{Allow, Dialler, Timeouts};
-use crate::exchange::{Exchange, Parts};
+use crate::evidence::LocalEvidence;
+use crate::exchange::{Exchange, Limits, Parts};
 use crate::health::Health;
 use crate::identity::{self, Authority};
 use crate::journal::{self, Journal};
@@ -10,7 +11,7 @@ use crate::ledger::Budget;
 use crate::own::{self, Own};
 use crate::pheromones::Pheromones;
 use crate::policy::PolicyStore;
-use crate::ports::{Audit, Identity, Random};
+use crate::ports::{self, Audit, Evidence, Identity, Policy, Random};
 use crate::principal::Principal;
 use crate::registry::{Embedder, Entry, Registry};
 use crate::routing::Routing;
@@ -114,8 +115,7 @@ pub struct Nucleus {
     pub journal: Arc<Journal>,
     /// What the probes say.
     pub health: Arc<Health>,
-    /// Where questions go.
-    pub routing: Arc<Routing>,
+    evidence: Arc<LocalEvidence>,
     log: Log,
 }
 
@@ -162,12 +162,16 @@ impl Nucleus {
             &settings.budgets,
             Arc::clone(&clock),
         )?);
+        let evidence = Arc::new(LocalEvidence::new(
+            Arc::clone(&registry),
+            Arc::clone(&tasks),
+            settings.fallback,
+        ));
         let routing = Arc::new(Routing::new(
             deciders.router.clone(),
-            Arc::clone(&registry),
-            Arc::clone(&policies) as Arc<dyn crate::ports::Policy>,
+            Arc::clone(&evidence) as Arc<dyn Evidence>,
+            Arc::clone(&policies) as Arc<dyn Policy>,
             settings.accept,
-            settings.fallback,
         ));
         let dialler = Arc::new(
             Dialler::new(
@@ -180,7 +184,7 @@ impl Nucleus {
         );
         let health = Arc::new(Health::new(
             deciders.health.clone(),
-            Arc::clone(&dialler) as Arc<dyn crate::ports::Probe>,
+            Arc::clone(&dialler) as Arc<dyn ports::Probe>,
             Arc::clone(&registry),
             Arc::clone(&clock),
             settings.probe_every,
@@ -188,36 +192,34 @@ impl Nucleus {
         let own = Own {
             agents: deciders.agents.clone(),
             journal: Arc::clone(&journal),
-            registry: Arc::clone(&registry),
-            policy: Arc::clone(&policies) as Arc<dyn crate::ports::Policy>,
-            routing: Arc::clone(&routing),
-        };
-        let payer = {
-            let journal = Arc::clone(&journal);
-            Arc::new(move |consumer: &str| journal.ledger(|l| l.payer(consumer).to_owned()))
+            evidence: Arc::clone(&evidence) as Arc<dyn Evidence>,
+            policy: Arc::clone(&policies) as Arc<dyn Policy>,
         };
         let metrics = Metrics::new(metrics);
-        metrics
-            .agents
-            .set(i64::try_from(registry.directory().len()).unwrap_or(0));
+        metrics.count_agents(registry.directory().len());
+        let limits = Limits {
+            answer: settings.timeouts.answer,
+            idle: settings.timeouts.answer,
+        };
         let exchange = Exchange::new(Parts {
             identity: Arc::new(Door {
                 authority: Arc::clone(&authority),
                 anonymous: settings.anonymous,
             }),
-            policy: Arc::clone(&policies) as Arc<dyn crate::ports::Policy>,
+            evidence: Arc::clone(&evidence) as Arc<dyn Evidence>,
+            policy: Arc::clone(&policies) as Arc<dyn Policy>,
+            budget: Arc::clone(&journal) as Arc<dyn ports::Budget>,
             audit: Arc::clone(&journal) as Arc<dyn Audit>,
             dial: dialler,
             clock,
             random: Arc::new(FastRandom),
+            routing,
             registry: Arc::clone(&registry),
-            routing: Arc::clone(&routing),
-            tasks,
             own,
             pheromones: Arc::new(Pheromones::open(deciders.pheromone.clone(), store)?),
             health: Arc::clone(&health),
             metrics,
-            payer,
+            limits,
             cluster: settings.cluster,
             strict: settings.strict,
         });
@@ -228,7 +230,7 @@ impl Nucleus {
             registry,
             journal,
             health,
-            routing,
+            evidence,
             log,
         })
     }
@@ -255,19 +257,29 @@ impl Nucleus {
     }
 
     /// What goes on in the background for as long as the mesh runs: probes,
-    /// and bringing state into the store.
+    /// and bringing state into the store. May be dropped at any moment.
     pub async fn tend(&self) {
-        let mut probes = tokio::time::interval(self.health.every());
-        let mut batches = tokio::time::interval(BRING_UP_EVERY);
+        // Side by side: agents that do not answer hold nothing up.
+        tokio::join!(self.probe(), self.keep_up());
+    }
+
+    async fn probe(&self) {
+        let mut rounds = interval(self.health.every());
         loop {
-            tokio::select! {
-                _ = probes.tick() => {
-                    if self.health.round().await {
-                        self.routing.health_changed();
-                    }
-                }
-                _ = batches.tick() => self.bring_up().await,
+            rounds.tick().await;
+            if self.health.round().await {
+                self.evidence.health_changed();
             }
+        }
+    }
+
+    async fn keep_up(&self) {
+        let mut batches = interval(BRING_UP_EVERY);
+        loop {
+            batches.tick().await;
+            self.bring_up().await;
+            let agents = self.registry.directory().len();
+            self.exchange.metrics.count_agents(agents);
         }
     }
 
@@ -284,6 +296,14 @@ impl Nucleus {
             tracing::error!(code = error.code(), %error, "the audit log did not close well");
         }
     }
+}
+
+/// Ticks that are not made up for when one comes late.
+fn interval(every: Duration) -> tokio::time::Interval {
+    // A period of nothing is not one.
+    let mut interval = tokio::time::interval(every.max(Duration::from_millis(100)));
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    interval
 }
 
 fn open_log(

@@ -5,8 +5,9 @@ use crate::store::{self, Store};
 use kgents_engine::Pheromones as Decider;
 use kgents_engine::deciders::pheromone::{Draft, Filter, Pheromone};
 use kgents_gateway::call::{Failure, FailureKind, Payload, PheromoneDraft, SenseFilter};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Sensed at most, however many are asked for.
@@ -16,7 +17,7 @@ const SENSED_DEFAULT: u32 = 100;
 /// Largest payload of one.
 const PAYLOAD_BYTES_MAX: usize = 64 * 1024;
 /// Most that may be in the air at once; a flood is refused, not stored.
-const ROWS_MAX: usize = 100_000;
+const ROWS_MAX: usize = 20_000;
 
 /// A stored row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,6 +42,8 @@ pub struct Pheromones {
     decider: Decider,
     store: Arc<Store>,
     rows: RwLock<Rows>,
+    /// Held by whoever emits, so that nobody who senses waits for the disk.
+    emitting: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -59,7 +62,7 @@ impl Pheromones {
     pub fn open(decider: Decider, store: Arc<Store>) -> Result<Self, store::Error> {
         let mut rows = Rows::default();
         for (number, bytes) in store.pheromones()? {
-            rows.next = number + 1;
+            rows.next = number.saturating_add(1);
             match serde_json::from_slice::<Row>(&bytes) {
                 Ok(row) => rows.push(number, row),
                 Err(error) => tracing::warn!(number, %error, "a stored pheromone is left out"),
@@ -69,6 +72,7 @@ impl Pheromones {
             decider,
             store,
             rows: RwLock::new(rows),
+            emitting: Mutex::new(()),
         })
     }
 
@@ -113,16 +117,18 @@ impl Pheromones {
                 Failure::new(FailureKind::InvalidParams, text.join("; "))
             })?;
         let row = Row::new(&signal, draft.payload.clone());
-        let mut rows = self.rows.write();
-        let gone = self.gone(&rows, now_ms)?;
-        if rows.rows.len() - gone.len() >= ROWS_MAX {
+        let _one_at_a_time = self.emitting.lock();
+        let (gone, count, number) = {
+            let rows = self.rows.read();
+            (self.gone(&rows, now_ms)?, rows.rows.len(), rows.next)
+        };
+        if count.saturating_sub(gone.len()) >= ROWS_MAX {
             return Err(Failure::new(
                 FailureKind::Unavailable,
                 "too many pheromones are in the air",
             )
             .hint("wait until some have faded, or emit them with a shorter half-life"));
         }
-        let number = rows.next;
         let bytes = serde_json::to_vec(&row).unwrap_or_default();
         self.store
             .put_pheromone(number, &bytes, &gone)
@@ -133,18 +139,32 @@ impl Pheromones {
                     "the pheromone cannot be stored now",
                 )
             })?;
-        rows.next += 1;
-        rows.remove(&gone);
         let payload = Payload::of(&shown(number, &row, signal.initial_intensity));
+        let mut rows = self.rows.write();
+        rows.next = number.saturating_add(1);
+        rows.remove(&gone);
         rows.push(number, row);
         Ok(payload)
     }
 
-    /// Senses what passes the filter, strongest first.
+    /// The types that are in the air, or were until lately; sorted.
+    pub fn kinds(&self) -> Vec<String> {
+        let rows = self.rows.read();
+        let kinds: BTreeSet<&str> = rows.rows.iter().map(|(_, row)| &*row.kind).collect();
+        kinds.into_iter().map(str::to_owned).collect()
+    }
+
+    /// Senses what passes the filter, strongest first. `except` are types that
+    /// are not looked at.
     ///
     /// # Errors
     /// `InvalidParams` for a filter out of range, `Unavailable`.
-    pub fn sense(&self, filter: &SenseFilter, now_ms: u64) -> Result<Payload, Failure> {
+    pub fn sense(
+        &self,
+        filter: &SenseFilter,
+        except: &[&str],
+        now_ms: u64,
+    ) -> Result<Payload, Failure> {
         if !(0.0..=1.0).contains(&filter.min_intensity) {
             let message = "`min_intensity` must be between 0.0 and 1.0";
             return Err(Failure::new(FailureKind::InvalidParams, message));
@@ -157,7 +177,8 @@ impl Pheromones {
             kind: filter.kind.clone(),
             target: filter.target.clone(),
             min_intensity: filter.min_intensity,
-            limit,
+            // Those left out are told apart below, so all have to be seen.
+            limit: if except.is_empty() { limit } else { 0 },
         };
         let rows = self.rows.read();
         let sensed = self
@@ -167,6 +188,8 @@ impl Pheromones {
         let shown: Vec<_> = sensed
             .iter()
             .filter_map(|s| Some((rows.rows.get(s.index as usize)?, s.intensity)))
+            .filter(|((_, row), _)| !except.contains(&row.kind.as_str()))
+            .take(limit as usize)
             .map(|((number, row), intensity)| shown(*number, row, intensity))
             .collect();
         Ok(Payload::of(&serde_json::json!({ "pheromones": shown })))

@@ -46,14 +46,39 @@ struct Generation {
     ids: Vec<Arc<str>>,
 }
 
+/// What an answer depends on. Looked up with borrowed names, so that a call
+/// whose answers are remembered copies none.
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct AnswerKey {
+struct AnswerKey<Name = Box<str>> {
     generation: u64,
-    kind: PrincipalKind,
-    who: Box<str>,
+    /// The SPIFFE id: what policies know a caller by would not tell the
+    /// anonymous one from a user of that name.
+    who: Name,
     action: crate::ports::Action,
-    agent: Box<str>,
+    agent: Name,
     agent_revision: u64,
+}
+
+impl AnswerKey<&str> {
+    fn owned(&self) -> AnswerKey {
+        AnswerKey {
+            generation: self.generation,
+            who: self.who.into(),
+            action: self.action,
+            agent: self.agent.into(),
+            agent_revision: self.agent_revision,
+        }
+    }
+}
+
+impl quick_cache::Equivalent<AnswerKey> for AnswerKey<&str> {
+    fn equivalent(&self, key: &AnswerKey) -> bool {
+        self.generation == key.generation
+            && self.who == &*key.who
+            && self.action == key.action
+            && self.agent == &*key.agent
+            && self.agent_revision == key.agent_revision
+    }
 }
 
 impl PolicyStore {
@@ -124,20 +149,6 @@ impl PolicyStore {
         }
     }
 
-    fn key(&self, generation: u64, who: &Principal, ask: &Ask<'_>) -> Option<AnswerKey> {
-        match (&ask.resource, ask.tokens, ask.target) {
-            (Resource::Agent(agent), None, None) => Some(AnswerKey {
-                generation,
-                kind: who.kind(),
-                who: who.entity().into(),
-                action: ask.action,
-                agent: agent.name.as_str().into(),
-                agent_revision: agent.revision,
-            }),
-            _ => None,
-        }
-    }
-
     fn query(&self, ask: &Ask<'_>) -> Query {
         let (resource_kind, resource_id, resource_attributes) = match &ask.resource {
             Resource::Agent(agent) => (Kind::Agent, agent.name.clone(), agent_attributes(agent)),
@@ -153,6 +164,10 @@ impl PolicyStore {
         }
         if let Some(target) = ask.target {
             context.push(attribute("target", Value::Text(target.to_owned())));
+        }
+        if let Some(percent) = ask.intensity_percent {
+            let number = Value::Number(i64::from(percent));
+            context.push(attribute("intensity_percent", number));
         }
         let action = ask.action.name().to_owned();
         Query {
@@ -218,9 +233,9 @@ impl crate::ports::Policy for PolicyStore {
     fn judge(&self, who: &Principal, asks: &[Ask<'_>]) -> Result<Vec<Judgement>, Failure> {
         let current = self.current.load();
         let mut answers: Vec<Option<Judgement>> = Vec::with_capacity(asks.len());
-        let mut open: Vec<(usize, Option<AnswerKey>)> = Vec::new();
+        let mut open: Vec<(usize, Option<AnswerKey<&str>>)> = Vec::new();
         for (number, ask) in asks.iter().enumerate() {
-            let key = self.key(current.number, who, ask);
+            let key = key(current.number, who, ask);
             let known = key.as_ref().and_then(|key| self.answers.get(key));
             if known.is_none() {
                 open.push((number, key));
@@ -236,7 +251,7 @@ impl crate::ports::Policy for PolicyStore {
             let judged = self.evaluate(&current, who, &queries)?;
             for ((number, key), judgement) in open.into_iter().zip(judged) {
                 if let Some(key) = key {
-                    self.answers.insert(key, judgement.clone());
+                    self.answers.insert(key.owned(), judgement.clone());
                 }
                 if let Some(slot) = answers.get_mut(number) {
                     *slot = Some(judgement);
@@ -252,6 +267,25 @@ impl crate::ports::Policy for PolicyStore {
 
     fn generation(&self) -> u64 {
         self.current.load().number
+    }
+}
+
+fn key<'a>(generation: u64, who: &'a Principal, ask: &Ask<'a>) -> Option<AnswerKey<&'a str>> {
+    match ask {
+        Ask {
+            action,
+            resource: Resource::Agent(agent),
+            tokens: None,
+            target: None,
+            intensity_percent: None,
+        } => Some(AnswerKey {
+            generation,
+            who: who.svid(),
+            action: *action,
+            agent: &agent.name,
+            agent_revision: agent.revision,
+        }),
+        _ => None,
     }
 }
 

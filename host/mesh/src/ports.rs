@@ -1,13 +1,21 @@
 //! What the exchange needs from the nucleus, as traits: each a capability with
 //! one purpose, so that the exchange can be read, and tested, without them.
+//!
+//! Six carry an interaction, in the order in which it meets them: [`Identity`]
+//! (who), [`Evidence`] (where to), [`Policy`] (may they), [`Budget`] (who pays),
+//! [`Audit`] (what the trail says) and [`Dial`] (do it). Who serves callers away
+//! from the nucleus implements the same six over replicas. [`Random`], [`Probe`]
+//! and [`crate::clock::Clock`] are the outside world.
 
-use crate::ledger::{Entry, Reservation};
+use crate::ledger::Reservation;
 use crate::principal::Principal;
-use crate::registry::Agent;
+use crate::registry::{Agent, Directory};
 use crate::tasks::TaskOwner;
 use crate::trace::TraceContext;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
+use kgents_encoder::Embedding;
+use kgents_engine::deciders::router::Remembered;
 use kgents_gateway::call::{Failure, Operation, Payload};
 use std::sync::Arc;
 
@@ -21,6 +29,69 @@ pub trait Identity: Send + Sync {
     fn identify(&self, token: Option<&str>, now_ms: u64) -> Result<Principal, Failure>;
 }
 
+/// Everything a remembered decision depends on: when any of it changes, the
+/// question is a new one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Inquiry {
+    /// SPIFFE id of the caller; empty for the anonymous one.
+    pub who: String,
+    /// The words, as [`crate::search::words::normalise`] has them.
+    pub text: String,
+    /// Revision of the directory.
+    pub revision: u64,
+    /// Generation of the policies.
+    pub policies: u64,
+    /// Generation of the agents' health.
+    pub health: u64,
+}
+
+/// Where could it go? What the router asks for, rung by rung, and the agents
+/// themselves. It gathers and decides nothing.
+pub trait Evidence: Send + Sync {
+    /// The agents at one revision: exact names, search, and the agents. One
+    /// interaction looks at one of these from beginning to end.
+    fn directory(&self) -> Arc<Directory>;
+
+    /// The vector of a question, for the search; takes milliseconds of a core.
+    /// `None` without an encoder: words alone are searched by then.
+    fn vector(&self, text: &str) -> Option<Embedding>;
+
+    /// Name of the encoder, if there is one.
+    fn encoder(&self) -> Option<&'static str>;
+
+    /// Grows when an agent's health changes.
+    fn health(&self) -> u64;
+
+    /// What was decided for the same inquiry before.
+    fn remembered(&self, inquiry: &Inquiry) -> Option<Remembered>;
+
+    /// Keeps a decision for the next time.
+    fn remember(&self, inquiry: Inquiry, decision: Remembered);
+
+    /// Name of the agent that takes what nobody else takes, if one is set.
+    fn fallback(&self) -> Option<&str>;
+
+    /// The agents on which `caller` owns a task of this id.
+    ///
+    /// # Errors
+    /// `Unavailable` when that cannot be read.
+    fn owners(&self, caller: &str, task: &str) -> Result<Vec<String>, Failure>;
+
+    /// Notes whose a task is, for follow-ups. True when that is news, which
+    /// the trail still has to carry.
+    fn own(&self, owner: &TaskOwner) -> bool;
+}
+
+/// Who pays for a call, and how much may it cost?
+///
+/// It quotes and changes nothing: what it quotes is set aside by
+/// [`Audit::intend`] and settled by [`Audit::conclude`], so that the ledger and
+/// the log cannot tell different stories, and no call waits for two commits.
+pub trait Budget: Send + Sync {
+    /// What has to be set aside before this caller may call that agent.
+    fn quote(&self, who: &Principal, agent: &Agent) -> Reservation;
+}
+
 /// What someone wants to do, as policies name it. A closed list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
@@ -28,6 +99,8 @@ pub enum Action {
     List,
     /// Be routed to an agent.
     Route,
+    /// Ask the mesh a question without naming who answers.
+    Ask,
     /// Send an agent messages.
     Invoke,
     /// Read an own task.
@@ -60,6 +133,7 @@ impl Action {
         match self {
             Self::List => "list",
             Self::Route => "route",
+            Self::Ask => "ask",
             Self::Invoke => "invoke",
             Self::ReadTask => "read-task",
             Self::CancelTask => "cancel-task",
@@ -102,6 +176,8 @@ pub struct Ask<'a> {
     pub tokens: Option<u64>,
     /// Whom a pheromone is meant for.
     pub target: Option<&'a str>,
+    /// How strong a pheromone is meant to be, 0 to 100.
+    pub intensity_percent: Option<u8>,
 }
 
 impl<'a> Ask<'a> {
@@ -112,6 +188,7 @@ impl<'a> Ask<'a> {
             resource,
             tokens: None,
             target: None,
+            intensity_percent: None,
         }
     }
 }
@@ -150,23 +227,14 @@ pub trait Policy: Send + Sync {
     fn generation(&self) -> u64;
 }
 
-/// What an interaction changes beside the log; applied when its record is
-/// written, and again when the log is replayed.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+/// What an interaction changes beside the log; applied with its outcome, and
+/// again when the log is replayed.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Effects {
-    /// Changes to the ledger, in order.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub ledger: Vec<Entry>,
+    /// Tokens that were used; settles what the intent had set aside.
+    pub used: u64,
     /// A task that began.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<TaskOwner>,
-}
-
-impl Effects {
-    /// Whether it changes nothing.
-    pub fn is_empty(&self) -> bool {
-        self.ledger.is_empty() && self.task.is_none()
-    }
 }
 
 /// Place of a record in the log.
@@ -182,14 +250,15 @@ pub trait Audit: Send + Sync {
     fn intend(
         &self,
         intent: kgents_audit::Intent,
-        reserve: Option<&Reservation>,
+        reserve: Option<Reservation>,
     ) -> Result<Place, Failure>;
 
-    /// Writes how it ended and applies its effects. Effects that are not
-    /// covered are left out, so charge first and conclude after.
+    /// Writes how it ended, settles what its intent had set aside, and applies
+    /// its effects. More than was set aside is charged as far as it is covered.
     ///
     /// # Errors
-    /// `Unavailable` when the log cannot take it.
+    /// `Unavailable` when the log cannot take it; the effects hold nevertheless,
+    /// since what is done is done.
     fn conclude(
         &self,
         event: kgents_audit::AgentAuditEvent,
@@ -218,11 +287,19 @@ pub struct About<'a> {
     pub trace: &'a TraceContext,
     /// The `A2A-Extensions` the caller wants.
     pub extensions: Option<&'a str>,
+    /// When the caller is told that it took too long: nobody waits for an
+    /// answer after that. For a stream, for its first event.
+    pub deadline: tokio::time::Instant,
 }
 
 /// Calls agents.
 pub trait Dial: Send + Sync {
-    /// Sends an operation to an agent's registered interface.
+    /// Sends an operation to an agent's registered interface. Dropping what it
+    /// returns, or the stream that comes, hangs up.
+    ///
+    /// # Errors
+    /// What the agent answered, `Unreachable`, `TimedOut`,
+    /// `InvalidAgentResponse`.
     fn dial<'a>(
         &'a self,
         agent: &'a Agent,

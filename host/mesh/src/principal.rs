@@ -13,6 +13,20 @@ pub enum PrincipalKind {
     Gateway,
 }
 
+impl PrincipalKind {
+    /// Its name in stored state.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Agent => "agent",
+            Self::Gateway => "gateway",
+        }
+    }
+}
+
+/// The user that callers without identity are, where the operator lets them in.
+const ANONYMOUS: &str = "anonymous";
+
 /// A verified caller. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal(Arc<Facts>);
@@ -40,6 +54,9 @@ pub enum Error {
         "`{0}` has a name that is empty, too long or holds other characters than letters, digits, `.`, `_` and `-`"
     )]
     Name(String),
+    /// The user `anonymous`, which is whoever has no identity.
+    #[error("`{0}` cannot be anybody's identity: `anonymous` is who shows none")]
+    Reserved(String),
 }
 
 impl Error {
@@ -49,6 +66,7 @@ impl Error {
             Self::Scheme(_) => "spiffe-scheme",
             Self::Path(_) => "spiffe-path",
             Self::Name(_) => "spiffe-name",
+            Self::Reserved(_) => "spiffe-reserved",
         }
     }
 }
@@ -79,6 +97,9 @@ impl Principal {
         if !is_segment(name) || !is_segment(trust_domain) {
             return Err(Error::Name(svid.to_owned()));
         }
+        if kind == PrincipalKind::User && name == ANONYMOUS {
+            return Err(Error::Reserved(svid.to_owned()));
+        }
         let entity = if trust_domain == home { name } else { svid };
         Ok(Self(Arc::new(Facts {
             kind,
@@ -94,9 +115,9 @@ impl Principal {
     pub fn anonymous(home: &str) -> Self {
         Self(Arc::new(Facts {
             kind: PrincipalKind::User,
-            name: "anonymous".to_owned(),
+            name: ANONYMOUS.to_owned(),
             svid: String::new(),
-            entity: "anonymous".to_owned(),
+            entity: ANONYMOUS.to_owned(),
             trust_domain: home.to_owned(),
         }))
     }
@@ -166,6 +187,7 @@ mod tests {
             ("spiffe://mesh.local/users/a/b", "spiffe-name"),
             ("spiffe://mesh.local/users/..", "spiffe-name"),
             ("spiffe:///users/ada", "spiffe-name"),
+            ("spiffe://mesh.local/users/anonymous", "spiffe-reserved"),
         ] {
             assert_eq!(
                 Principal::parse(svid, "mesh.local").unwrap_err().code(),

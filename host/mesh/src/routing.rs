@@ -1,10 +1,11 @@
 //! Where does it go? Gathers the evidence that the router asks for, rung by
-//! rung, with every candidate the caller may not be routed to left out.
+//! rung, with every candidate left out that the caller may not see, be routed
+//! to and call.
 
-use crate::ports::{Action, Ask, Judgement, Policy, Resource};
+use crate::ports::{self, Action, Ask, Inquiry, Judgement, Policy, Resource};
 use crate::principal::Principal;
-use crate::registry::{Agent, Directory, Registry, Status};
-use crate::search::words::normalise;
+use crate::registry::{Agent, Directory, Status, Via};
+use crate::search::words::{clip, normalise};
 use kgents_engine::Router;
 use kgents_engine::deciders::router::{
     Alternative, Candidate, Decision, Evidence, Found, Method, Named, Question, Remembered, Rung,
@@ -12,14 +13,22 @@ use kgents_engine::deciders::router::{
 };
 use kgents_gateway::call::{Failure, FailureKind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Candidates that are searched at first; more when the caller may use none.
 const CANDIDATES: usize = 32;
-/// Decisions that are remembered; each a few hundred bytes.
-const DECISIONS: usize = 16_384;
 /// Steps a decision may take: one for each rung and the last word.
 const STEPS_MAX: usize = 5;
+/// Questions above this many bytes are decided anew each time: people repeat
+/// short ones, and long ones would fill the memory.
+const REMEMBERED_BYTES_MAX: usize = 512;
+
+/// A question, with the view of the mesh in which it is decided.
+pub struct Asked {
+    who: Principal,
+    text: String,
+    directory: Arc<Directory>,
+    inquiry: Inquiry,
+}
 
 /// A decision with everything that led to it.
 #[derive(Clone, Debug)]
@@ -32,64 +41,58 @@ pub struct Routed {
     pub judgement: Judgement,
     /// Revision of the registry that was searched.
     pub revision: u64,
-    /// Encoder behind the search, if one was used.
+    /// Encoder behind the search; `None` where words alone, or a name, decided.
     pub encoder: Option<&'static str>,
 }
 
 /// Routes questions.
 pub struct Routing {
     router: Router,
-    registry: Arc<Registry>,
+    evidence: Arc<dyn ports::Evidence>,
     policy: Arc<dyn Policy>,
     accept: f32,
-    fallback: Option<String>,
-    decisions: quick_cache::sync::Cache<Key, Remembered>,
-    health: AtomicU64,
-}
-
-/// Everything a remembered decision depends on.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct Key {
-    who: String,
-    text: String,
-    revision: u64,
-    policies: u64,
-    health: u64,
-}
-
-/// One question on its way through the rungs.
-struct Search<'a> {
-    who: &'a Principal,
-    text: &'a str,
-    directory: Arc<Directory>,
-    key: Key,
-    encoder: Option<&'static str>,
 }
 
 impl Routing {
     /// `accept` is the smallest probability at which a searched agent is
-    /// accepted; `fallback` the agent for what nobody else takes.
+    /// accepted.
     pub fn new(
         router: Router,
-        registry: Arc<Registry>,
+        evidence: Arc<dyn ports::Evidence>,
         policy: Arc<dyn Policy>,
         accept: f32,
-        fallback: Option<String>,
     ) -> Self {
         Self {
             router,
-            registry,
+            evidence,
             policy,
             accept,
-            fallback,
-            decisions: quick_cache::sync::Cache::new(DECISIONS),
-            health: AtomicU64::new(0),
         }
     }
 
-    /// Forgets decisions made while agents were in another state of health.
-    pub fn health_changed(&self) {
-        self.health.fetch_add(1, Ordering::Relaxed);
+    /// Takes a question up.
+    pub fn ask(&self, who: &Principal, text: &str) -> Asked {
+        let directory = self.evidence.directory();
+        let inquiry = Inquiry {
+            who: who.svid().to_owned(),
+            text: normalise(text),
+            revision: directory.revision,
+            policies: self.policy.generation(),
+            health: self.evidence.health(),
+        };
+        Asked {
+            who: who.clone(),
+            text: clip(text.trim()).to_owned(),
+            directory,
+            inquiry,
+        }
+    }
+
+    /// Whether deciding takes microseconds: by words, by name or from memory.
+    pub fn is_quick(&self, asked: &Asked) -> bool {
+        self.evidence.encoder().is_none()
+            || self.evidence.remembered(&asked.inquiry).is_some()
+            || asked.directory.exact(&asked.text).next().is_some()
     }
 
     /// Decides a question. Takes milliseconds when it has to be searched with
@@ -97,45 +100,14 @@ impl Routing {
     ///
     /// # Errors
     /// `Unavailable` when a decider fails.
-    pub fn question(&self, who: &Principal, text: &str) -> Result<Routed, Failure> {
-        let directory = self.registry.directory();
-        let key = Key {
-            who: format!("{:?}/{}", who.kind(), who.entity()),
-            text: normalise(text),
-            revision: directory.revision,
-            policies: self.policy.generation(),
-            health: self.health.load(Ordering::Relaxed),
-        };
-        let mut search = Search {
-            who,
-            text,
-            directory,
-            key,
-            encoder: None,
-        };
+    pub fn decide(&self, asked: Asked) -> Result<Routed, Failure> {
         let question = Question {
-            text: text.to_owned(),
+            text: asked.text.clone(),
             target: None,
             accept: self.accept,
         };
-        let decision = self.climb(&question, &mut search)?;
-        self.routed(decision, search)
-    }
-
-    /// Whether the decision is remembered, so that asking again is cheap.
-    pub fn is_quick(&self, who: &Principal, text: &str) -> bool {
-        if self.registry.embedder().name().is_none() {
-            return true;
-        }
-        let directory = self.registry.directory();
-        let key = Key {
-            who: format!("{:?}/{}", who.kind(), who.entity()),
-            text: normalise(text),
-            revision: directory.revision,
-            policies: self.policy.generation(),
-            health: self.health.load(Ordering::Relaxed),
-        };
-        self.decisions.peek(&key).is_some() || directory.exact(text).next().is_some()
+        let decision = self.climb(&question, &asked)?;
+        self.routed(decision, asked)
     }
 
     /// Decides for an agent that was named; whether the caller may see or call
@@ -144,50 +116,38 @@ impl Routing {
     /// # Errors
     /// `UnknownAgent`; `Unavailable` when the decider fails.
     pub fn named(&self, name: &str) -> Result<(Arc<Agent>, Decision), Failure> {
-        let directory = self.registry.directory();
-        let exact = directory
-            .agent(name)
-            .map(|agent| named(agent, crate::registry::Via::Name))
-            .into_iter()
-            .collect();
+        let directory = self.evidence.directory();
+        let Some(agent) = directory.agent(name) else {
+            return Err(crate::registry::unknown(name));
+        };
         let question = Question {
             text: String::new(),
             target: Some(name.to_owned()),
             accept: self.accept,
         };
         let evidence = Evidence {
-            exact: Some(exact),
-            cache: None,
-            search: None,
-            fallback: None,
+            exact: Some(vec![named(agent, Via::Name)]),
+            ..nothing()
         };
         match self.step(&question, &evidence)? {
-            Step::Decided(decision) => match directory.agent(name) {
-                Some(agent) if decision.agent.as_deref() == Some(name) => {
-                    Ok((Arc::clone(agent), decision))
-                }
-                _ => Err(crate::registry::unknown(name)),
-            },
-            Step::Need(_) => Err(crate::registry::unknown(name)),
+            Step::Decided(decision) if decision.agent.as_deref() == Some(name) => {
+                Ok((Arc::clone(agent), decision))
+            }
+            Step::Decided(_) | Step::Need(_) => Err(crate::registry::unknown(name)),
         }
     }
 
-    fn climb(&self, question: &Question, search: &mut Search<'_>) -> Result<Decision, Failure> {
-        let mut evidence = Evidence {
-            exact: None,
-            cache: None,
-            search: None,
-            fallback: None,
-        };
+    fn climb(&self, question: &Question, asked: &Asked) -> Result<Decision, Failure> {
+        let mut evidence = nothing();
         for _ in 0..STEPS_MAX {
             match self.step(question, &evidence)? {
                 Step::Decided(decision) => return Ok(decision),
-                Step::Need(Rung::Exact) => evidence.exact = Some(self.exact(search)?),
+                Step::Need(Rung::Exact) => evidence.exact = Some(self.exact(asked)?),
                 Step::Need(Rung::Cache) => {
-                    evidence.cache = Some(self.decisions.get(&search.key));
+                    evidence.cache = Some(self.evidence.remembered(&asked.inquiry));
                 }
-                Step::Need(Rung::Search) => evidence.search = Some(self.search(search)?),
-                Step::Need(Rung::Fallback) => evidence.fallback = Some(self.fallback(search)?),
+                Step::Need(Rung::Search) => evidence.search = Some(self.search(asked)?),
+                Step::Need(Rung::Fallback) => evidence.fallback = Some(self.fallback(asked)?),
             }
         }
         tracing::error!("the router asked for the same evidence twice");
@@ -204,23 +164,23 @@ impl Routing {
         })
     }
 
-    fn exact(&self, search: &Search<'_>) -> Result<Vec<Named>, Failure> {
-        let found: Vec<_> = search.directory.exact(search.text).collect();
+    fn exact(&self, asked: &Asked) -> Result<Vec<Named>, Failure> {
+        let found: Vec<_> = asked.directory.exact(&asked.text).collect();
         let agents: Vec<&Arc<Agent>> = found.iter().map(|(agent, _)| *agent).collect();
-        let usable = self.usable(search.who, &agents)?;
+        let usable = self.usable(&asked.who, &agents)?;
         let kept = found.iter().zip(usable).filter(|(_, usable)| *usable);
         Ok(kept.map(|((agent, via), _)| named(agent, *via)).collect())
     }
 
-    fn search(&self, search: &mut Search<'_>) -> Result<Found, Failure> {
-        let query = self.registry.embedder().question(search.text);
-        search.encoder = query.as_ref().and(self.registry.embedder().name());
+    fn search(&self, asked: &Asked) -> Result<Found, Failure> {
+        let query = self.evidence.vector(&asked.text);
+        let encoder = query.as_ref().and(self.evidence.encoder());
         let mut limit = CANDIDATES;
         loop {
-            let hits = search.directory.search(search.text, query.as_ref(), limit);
+            let hits = asked.directory.search(&asked.text, query.as_ref(), limit);
             let agents: Vec<&Arc<Agent>> = hits.iter().map(|(agent, _)| *agent).collect();
-            let usable = self.usable(search.who, &agents)?;
-            let all = hits.len() >= search.directory.len() || hits.len() < limit;
+            let usable = self.usable(&asked.who, &agents)?;
+            let all = hits.len() >= asked.directory.len() || hits.len() < limit;
             let candidates: Vec<Candidate> = hits
                 .into_iter()
                 .zip(usable)
@@ -235,76 +195,85 @@ impl Routing {
                 })
                 .collect();
             if !candidates.is_empty() || all {
-                let encoder = search.encoder.map(str::to_owned);
                 return Ok(Found {
                     candidates,
-                    encoder,
+                    encoder: encoder.map(str::to_owned),
                 });
             }
             limit = limit.saturating_mul(8);
         }
     }
 
-    fn fallback(&self, search: &Search<'_>) -> Result<Option<String>, Failure> {
-        let Some(agent) = self
-            .fallback
-            .as_deref()
-            .and_then(|name| search.directory.agent(name))
-        else {
+    fn fallback(&self, asked: &Asked) -> Result<Option<String>, Failure> {
+        let name = self.evidence.fallback();
+        let Some(agent) = name.and_then(|name| asked.directory.agent(name)) else {
             return Ok(None);
         };
-        let usable = self.usable(search.who, &[agent])?;
+        let usable = self.usable(&asked.who, &[agent])?;
         Ok(usable.contains(&true).then(|| agent.name.clone()))
     }
 
-    /// Which of these the caller may be routed to and call, and that answer
-    /// their probes.
+    /// Which of these the caller may see, be routed to and call, and that do
+    /// not fail their probes.
     fn usable(&self, who: &Principal, agents: &[&Arc<Agent>]) -> Result<Vec<bool>, Failure> {
-        let asks: Vec<Ask<'_>> = agents.iter().flat_map(|agent| both(agent)).collect();
+        let asks: Vec<Ask<'_>> = agents
+            .iter()
+            .flat_map(|agent| NEEDED.map(|action| Ask::new(action, Resource::Agent(agent))))
+            .collect();
         let judged = self.policy.judge(who, &asks)?;
         Ok(agents
             .iter()
-            .zip(judged.chunks(2))
+            .zip(judged.chunks(NEEDED.len()))
             .map(|(agent, answers)| {
                 answers.iter().all(|answer| answer.allowed) && agent.status() != Status::Failed
             })
             .collect())
     }
 
-    fn routed(&self, decision: Decision, search: Search<'_>) -> Result<Routed, Failure> {
-        let agent = decision
-            .agent
-            .as_deref()
-            .and_then(|name| search.directory.agent(name))
+    fn routed(&self, mut decision: Decision, asked: Asked) -> Result<Routed, Failure> {
+        let chosen = decision.agent.as_deref();
+        let agent = chosen
+            .and_then(|name| asked.directory.agent(name))
             .cloned();
         let judgement = match &agent {
             Some(agent) => {
                 let ask = Ask::new(Action::Route, Resource::Agent(agent));
-                self.policy
-                    .judge(search.who, &[ask])?
-                    .pop()
-                    .unwrap_or_else(Judgement::none)
+                let mut judged = self.policy.judge(&asked.who, &[ask])?;
+                judged.pop().unwrap_or_else(Judgement::none)
             }
             None => Judgement::none(),
         };
-        if let (Some(name), Method::Search) = (&decision.agent, decision.method) {
-            self.decisions.insert(
-                search.key,
-                Remembered {
-                    agent: name.clone(),
-                    cluster: decision.cluster.clone().unwrap_or_default(),
-                    confidence: decision.confidence,
-                    alternatives: decision.alternatives.clone(),
-                },
-            );
+        if let Some(agent) = &agent {
+            // The policies changed since the candidates were judged.
+            if !judgement.allowed {
+                return Err(
+                    Failure::new(FailureKind::Unavailable, "the policies are changing")
+                        .hint("try again"),
+                );
+            }
+            // The fallback may be no candidate of the search.
+            let cluster = || agent.cluster.to_string();
+            decision.cluster.get_or_insert_with(cluster);
         }
-        let revision = search.directory.revision;
+        let revision = asked.directory.revision;
+        if let (Some(name), Method::Search) = (&decision.agent, decision.method)
+            && asked.inquiry.text.len() <= REMEMBERED_BYTES_MAX
+        {
+            let remembered = Remembered {
+                agent: name.clone(),
+                cluster: decision.cluster.clone().unwrap_or_default(),
+                confidence: decision.confidence,
+                alternatives: decision.alternatives.clone(),
+            };
+            self.evidence.remember(asked.inquiry, remembered);
+        }
+        let searched = !matches!(decision.method, Method::Exact);
         Ok(Routed {
             decision,
             agent,
             judgement,
             revision,
-            encoder: search.encoder,
+            encoder: self.evidence.encoder().filter(|_| searched),
         })
     }
 }
@@ -339,6 +308,9 @@ impl Routed {
     }
 }
 
+/// What a caller must be allowed of an agent that it is led to.
+const NEEDED: [Action; 3] = [Action::List, Action::Route, Action::Invoke];
+
 /// The closed name of how a decision came about.
 pub fn method_name(decision: &Decision) -> &'static str {
     match decision.method {
@@ -349,14 +321,16 @@ pub fn method_name(decision: &Decision) -> &'static str {
     }
 }
 
-fn both<'a>(agent: &'a Arc<Agent>) -> [Ask<'a>; 2] {
-    [
-        Ask::new(Action::Route, Resource::Agent(agent)),
-        Ask::new(Action::Invoke, Resource::Agent(agent)),
-    ]
+const fn nothing() -> Evidence {
+    Evidence {
+        exact: None,
+        cache: None,
+        search: None,
+        fallback: None,
+    }
 }
 
-fn named(agent: &Agent, via: crate::registry::Via) -> Named {
+fn named(agent: &Agent, via: Via) -> Named {
     Named {
         agent: agent.name.clone(),
         cluster: agent.cluster.to_string(),

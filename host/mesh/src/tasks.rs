@@ -30,12 +30,26 @@ pub trait TaskStore: Send + Sync {
     fn owners(&self, caller: &str, task: &str) -> Result<Vec<TaskOwner>, crate::store::Error>;
 }
 
-/// Task owners, in memory and beyond. A task id is only ever looked up
+/// Task owners, in memory and beyond. What is fresh grows until the store takes
+/// it: the interactions of a few seconds, or of as long as the store fails.
+///
+/// INVARIANT: `at_hand` changes only under the lock of `fresh`, and what is put
+/// there was read from the store after it was last emptied of that key.
+///
+/// A task id is only ever looked up
 /// together with the caller who asks: another caller's task does not exist.
 pub struct Tasks {
-    fresh: Mutex<HashMap<Key, Vec<TaskOwner>>>,
+    fresh: Mutex<Fresh>,
     at_hand: quick_cache::sync::Cache<Key, Arc<Vec<TaskOwner>>>,
     store: Arc<dyn TaskStore>,
+}
+
+/// What is not in the store yet.
+#[derive(Default)]
+struct Fresh {
+    owners: HashMap<Key, Vec<TaskOwner>>,
+    /// Grows each time owners reach the store.
+    stored: u64,
 }
 
 /// Caller and task id.
@@ -45,7 +59,7 @@ impl Tasks {
     /// Owners on top of a store.
     pub fn new(store: Arc<dyn TaskStore>) -> Self {
         Self {
-            fresh: Mutex::new(HashMap::new()),
+            fresh: Mutex::new(Fresh::default()),
             at_hand: quick_cache::sync::Cache::new(AT_HAND),
             store,
         }
@@ -62,7 +76,7 @@ impl Tasks {
             return false;
         }
         let mut fresh = self.fresh.lock();
-        let owners = fresh.entry(key).or_default();
+        let owners = fresh.owners.entry(key).or_default();
         if owners.contains(owner) {
             return false;
         }
@@ -76,17 +90,17 @@ impl Tasks {
     /// When the store cannot be read.
     pub fn agents(&self, caller: &str, task: &str) -> Result<Vec<String>, crate::store::Error> {
         let key = (caller.to_owned(), task.to_owned());
-        let mut agents: Vec<String> = self
-            .fresh
-            .lock()
-            .get(&key)
-            .map(|owners| owners.iter().map(|owner| owner.agent.clone()).collect())
-            .unwrap_or_default();
+        let (mut agents, before): (Vec<String>, u64) = {
+            let fresh = self.fresh.lock();
+            let owners = fresh.owners.get(&key).into_iter().flatten();
+            (owners.map(|owner| owner.agent.clone()).collect(), fresh.stored)
+        };
         let stored = match self.at_hand.get(&key) {
             Some(owners) => owners,
             None => {
                 let owners = Arc::new(self.store.owners(caller, task)?);
-                if !owners.is_empty() {
+                let fresh = self.fresh.lock();
+                if !owners.is_empty() && fresh.stored == before {
                     self.at_hand.insert(key, Arc::clone(&owners));
                 }
                 owners
@@ -100,18 +114,19 @@ impl Tasks {
 
     /// A copy of what is not in the store yet.
     pub fn fresh(&self) -> Vec<TaskOwner> {
-        self.fresh.lock().values().flatten().cloned().collect()
+        self.fresh.lock().owners.values().flatten().cloned().collect()
     }
 
     /// Forgets owners that have reached the store.
     pub fn stored(&self, owners: &[TaskOwner]) {
         let mut fresh = self.fresh.lock();
+        fresh.stored = fresh.stored.wrapping_add(1);
         for owner in owners {
             let key = (owner.caller.clone(), owner.task.clone());
-            if let Some(left) = fresh.get_mut(&key) {
+            if let Some(left) = fresh.owners.get_mut(&key) {
                 left.retain(|other| other != owner);
                 if left.is_empty() {
-                    fresh.remove(&key);
+                    fresh.owners.remove(&key);
                 }
             }
             // What was looked up before is not whole any more.

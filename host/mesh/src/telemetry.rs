@@ -40,7 +40,8 @@ pub struct Metrics {
     pub duration: Histogram,
     /// Routing decisions by rung.
     pub decisions: Family<Decision, Counter>,
-    /// Requests no codec understood.
+    /// Requests that are not audited: those no codec understood, and what
+    /// callers without identity send too often.
     pub refused: Family<Refused, Counter>,
     /// Tokens that agents reported.
     pub tokens: Counter,
@@ -80,7 +81,7 @@ impl Metrics {
         );
         registry.register(
             "kgents_requests_refused",
-            "Requests that no codec understood, by code",
+            "Requests that are not audited one by one, by code",
             m.refused.clone(),
         );
         registry.register(
@@ -95,5 +96,10 @@ impl Metrics {
         );
         registry.register("kgents_agents", "Agents in the registry", m.agents.clone());
         metrics
+    }
+
+    /// Tells how many agents there are now.
+    pub fn count_agents(&self, count: usize) {
+        self.agents.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 }

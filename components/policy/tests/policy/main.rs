@@ -7,6 +7,7 @@
     reason = "tests"
 )]
 
+mod documented;
 mod problems;
 mod soundness;
 mod verdicts;

@@ -415,7 +415,7 @@ fn fragment() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(2 * ProptestConfig::default().cases))]
 
     #[test]
     fn any_text_loads_or_is_refused_with_lines_inside_it(text in prop_oneof![any::<String>(), fragment()], name in any::<String>()) {

@@ -241,8 +241,6 @@ fn oracle(policies: &[String], subject: &Subject, query: &Query) -> (bool, Strin
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
-
     #[test]
     fn the_index_never_changes_a_verdict(
         policies in prop::collection::vec(policy(), 0..12),

@@ -6,7 +6,6 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::config::values::{Address, HttpUrl, Label};
-use crate::output::Format;
 
 /// `kgents init`
 #[derive(Debug, Args)]
@@ -34,9 +33,6 @@ pub struct UpArgs {
     /// How logs are written
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     pub log: LogFormat,
-    /// How the address is printed; from `--output`.
-    #[arg(skip)]
-    pub output: Format,
 }
 
 /// How logs are written.
@@ -49,6 +45,17 @@ pub enum LogFormat {
     Text,
     /// One object a line.
     Json,
+}
+
+/// `kgents demo`
+#[derive(Clone, Debug, Args)]
+pub struct DemoArgs {
+    /// Leave the demo's folder: its mesh, its trail, its log
+    #[arg(long)]
+    pub keep: bool,
+    /// Where the demo's mesh listens [default: a free port of this machine]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<Address>,
 }
 
 /// `kgents agents …`

@@ -90,6 +90,13 @@ pub enum Command {
         after_help = "Examples:\n  kgents up my-mesh\n  kgents up --listen 127.0.0.1:0 --data /tmp/mesh-data"
     )]
     Up(UpArgs),
+    /// Show a mesh at work: starts one, asks it, explains it, puts it away
+    ///
+    /// Everything happens in a folder of its own that is gone afterwards, with
+    /// real agents and real requests. Exits with 1 when a step does not go as
+    /// promised.
+    #[command(after_help = "Examples:\n  kgents demo\n  kgents demo --output json > demo.json")]
+    Demo(DemoArgs),
     /// Register, list, show and remove agents
     #[command(
         subcommand,

@@ -80,6 +80,8 @@ pub struct Refusal {
     pub hint: Option<String>,
     /// How the command ends.
     pub exit: Exit,
+    /// The HTTP status it came with.
+    pub status: u16,
 }
 
 impl Refusal {
@@ -113,6 +115,7 @@ impl Refusal {
             hint: text(info.and_then(|info| info.pointer("/metadata/hint"))),
             reason: reason.unwrap_or_else(code),
             exit,
+            status: status.as_u16(),
         })
     }
 
@@ -123,6 +126,7 @@ impl Refusal {
             message: format!("the mesh answered {status}"),
             hint: None,
             exit: exit_of_status(status),
+            status: status.as_u16(),
         }
     }
 }
@@ -255,6 +259,7 @@ mod tests {
                         message: "no".into(),
                         hint: Some("do this".into()),
                         exit,
+                        status: status.as_u16(),
                     })
                 );
             }

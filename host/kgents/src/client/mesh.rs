@@ -35,7 +35,7 @@ const IDENTITY_DIR: &str = "identity";
 /// The running mesh, as one principal sees it.
 pub struct Mesh {
     run: Run,
-    token: String,
+    token: Option<String>,
     http: Client<HttpConnector, Full<Bytes>>,
 }
 
@@ -106,9 +106,18 @@ impl Mesh {
         connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
         Ok(Self {
             run,
-            token,
+            token: Some(token),
             http: Client::builder(TokioExecutor::new()).build(connector),
         })
+    }
+
+    /// The same mesh, as it is for somebody who shows no token.
+    pub fn without_identity(&self) -> Self {
+        Self {
+            run: self.run.clone(),
+            token: None,
+            http: self.http.clone(),
+        }
     }
 
     /// What the mesh wrote about itself.
@@ -148,6 +157,28 @@ impl Mesh {
         let response = self.request(Method::GET, path, Vec::new(), "application/json");
         self.in_time(async { self.whole(response.await?).await })
             .await
+    }
+
+    /// What the mesh counts, as OpenMetrics text. Nobody has to be anybody for
+    /// that: it is on the admin listener.
+    ///
+    /// # Errors
+    /// When the listener cannot be reached or says no.
+    pub async fn metrics(&self) -> Result<String, Error> {
+        let request = Request::get(format!("{}/metrics", self.run.admin))
+            .body(Full::default())
+            .map_err(|error| self.unreachable(error))?;
+        let (status, body) = self
+            .in_time(async {
+                let response = self.http.request(request).await;
+                self.whole(response.map_err(|error| self.unreachable(error))?)
+                    .await
+            })
+            .await?;
+        if !status.is_success() {
+            return Err(Error::Refused(Refusal::bare(status)));
+        }
+        Ok(String::from_utf8_lossy(&body).into_owned())
     }
 
     /// Sends a message: to `agent`, or to the mesh, which routes it. Waits as
@@ -237,9 +268,11 @@ impl Mesh {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.run.listen))
-            .header(header::AUTHORIZATION, format!("Bearer {}", self.token))
             .header(header::ACCEPT, accept)
             .header("A2A-Version", A2A_VERSION);
+        if let Some(token) = &self.token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
         if !body.is_empty() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }

@@ -15,8 +15,9 @@ use crate::output::{Style, safe, table};
 
 /// What the mesh answers to a registration.
 #[derive(Debug, Deserialize)]
-struct Registered {
-    name: String,
+pub struct Registered {
+    /// The agent's name in this mesh.
+    pub name: String,
     #[serde(default)]
     revision: Value,
     #[serde(default)]
@@ -51,8 +52,8 @@ async fn add(args: &AddArgs, mesh: &Mesh, context: &Context) -> Result<Exit, Fai
         None => None,
     };
     let name = args.name.as_ref().map(|name| name.get());
-    let body = registration(&args.source, name, &context.environment.current_dir)?;
-    let registered: Registered = mesh.post("/v1/agents", body).await?;
+    let dir = &context.environment.current_dir;
+    let registered = register(&args.source, name, mesh, dir).await?;
     let mut added = Added {
         name: registered.name,
         revision: registered.revision,
@@ -74,6 +75,20 @@ async fn add(args: &AddArgs, mesh: &Mesh, context: &Context) -> Result<Exit, Fai
         );
     }
     Ok(Exit::Done)
+}
+
+/// Registers the card at `source`; a file is looked for in `dir`.
+///
+/// # Errors
+/// When the file is no card, or the mesh refuses it.
+pub async fn register(
+    source: &Source,
+    name: Option<&str>,
+    mesh: &Mesh,
+    dir: &Path,
+) -> Result<Registered, Failure> {
+    let body = registration(source, name, dir)?;
+    Ok(mesh.post("/v1/agents", body).await?)
 }
 
 /// The body of a registration: the card as it is, or where it is.
@@ -152,7 +167,8 @@ async fn list(mesh: &Mesh, context: &Context) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn list_text(listing: &Value, columns: Option<usize>, style: &Style) -> String {
+/// The agents of a listing in columns, or that there are none.
+pub fn list_text(listing: &Value, columns: Option<usize>, style: &Style) -> String {
     let empty = Vec::new();
     let agents = listing
         .get("agents")

@@ -105,13 +105,14 @@ async fn show_stream(mut stream: Stream, context: &Context) -> Result<Exit, Fail
 /// What is on the terminal already, so that pieces of one artifact are joined
 /// and different ones stand on lines of their own.
 #[derive(Debug, Default)]
-struct Printed {
+pub struct Printed {
     artifact: Option<String>,
     mid_line: bool,
 }
 
 impl Printed {
-    fn piece(&mut self, event: &Value, text: &str) -> String {
+    /// What to print for an event that says `text`.
+    pub fn piece(&mut self, event: &Value, text: &str) -> String {
         if text.is_empty() {
             return String::new();
         }
@@ -130,7 +131,13 @@ impl Printed {
         format!("{gap}{text}")
     }
 
-    fn gap(&self) -> &'static str {
+    /// Whether the last thing printed did not end its line.
+    pub const fn is_mid_line(&self) -> bool {
+        self.mid_line
+    }
+
+    /// What ends the line that is begun, if one is.
+    pub const fn gap(&self) -> &'static str {
         if self.mid_line { "\n" } else { "" }
     }
 }

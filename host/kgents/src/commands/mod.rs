@@ -5,6 +5,7 @@ mod allow;
 mod ask;
 mod audit;
 mod check;
+mod demo;
 mod init;
 mod model;
 mod pheromones;
@@ -48,6 +49,8 @@ pub async fn run(command: Command, context: &Context) -> Result<Exit, Failure> {
             "UP",
             "a mesh is started before other commands",
         )),
+        // Its future is large, and made once.
+        Command::Demo(args) => Box::pin(demo::run(&args, context)).await,
         Command::Agents(command) => agents::run(command, context).await,
         Command::Route(args) => route::run(&args, context).await,
         Command::Ask(args) => ask::ask(&args, context).await,
@@ -55,7 +58,7 @@ pub async fn run(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::Audit(command) => audit::run(command, context).await,
         Command::Token(args) => token::run(&args, context),
         Command::Pheromones(command) => pheromones::run(command, context).await,
-        Command::Model(command) => model::run(command, context),
+        Command::Model(command) => model::run(command, context).await,
         Command::Check(args) => check::run(args, context).await,
         Command::Schema(args) => schema::schema(&args, context),
         Command::Completions(args) => schema::completions(&args, context),

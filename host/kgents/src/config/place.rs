@@ -26,6 +26,10 @@ pub struct Environment {
     pub no_color: bool,
     /// Where the command was started.
     pub current_dir: PathBuf,
+    /// Folders of `PATH`, in order.
+    pub search_path: Vec<PathBuf>,
+    /// This program's own file.
+    pub program: Option<PathBuf>,
 }
 
 impl Environment {
@@ -43,6 +47,10 @@ impl Environment {
             login: text("USER").or_else(|| text("LOGNAME")).or_else(ask_id),
             no_color: text("NO_COLOR").is_some(),
             current_dir: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
+            search_path: std::env::var_os("PATH")
+                .map(|path| std::env::split_paths(&path).collect())
+                .unwrap_or_default(),
+            program: std::env::current_exe().ok(),
         }
     }
 
@@ -56,6 +64,29 @@ impl Environment {
             (None, Some(home)) => Ok(home.join("kgents").join(DATA_NAME)),
             (None, None) => Err("there is no home folder to keep data in".to_owned()),
         }
+    }
+
+    /// The beginning of a command line that reaches the mesh of this data
+    /// folder from any shell: what is printed can be pasted as it stands.
+    pub fn invocation(&self, data_dir: &Path) -> String {
+        let name = format!("kgents{}", std::env::consts::EXE_SUFFIX);
+        let found = self.search_path.iter().map(|dir| dir.join(&name));
+        let first = found.into_iter().find(|path| path.is_file());
+        let same = |path: &Path| path.canonicalize().ok() == self.program_file();
+        let mut words = match (&first, &self.program) {
+            (Some(path), _) if same(path) => "kgents".to_owned(),
+            (_, Some(program)) => quoted(program),
+            (_, None) => "kgents".to_owned(),
+        };
+        if self.data_dir(None).as_deref() != Ok(data_dir) {
+            words.push_str(" --data ");
+            words.push_str(&quoted(data_dir));
+        }
+        words
+    }
+
+    fn program_file(&self) -> Option<PathBuf> {
+        self.program.as_deref()?.canonicalize().ok()
     }
 
     /// The local operator's name, fit for a SPIFFE path: 1 to 128 of letters,
@@ -89,6 +120,17 @@ pub fn make_data_dir(dir: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(dir)
+}
+
+/// A path as one word of a POSIX shell.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
 }
 
 fn ask_id() -> Option<String> {
@@ -151,6 +193,32 @@ mod tests {
         check(Some("/d"), "/d");
         check(Some("d"), "/here/d");
         assert!(Environment::default().data_dir(None).is_err());
+    }
+
+    #[test]
+    fn a_printed_command_reaches_the_same_mesh_from_another_shell() {
+        let bin = tempfile::tempdir().unwrap();
+        let program = bin
+            .path()
+            .join(format!("kgents{}", std::env::consts::EXE_SUFFIX));
+        std::fs::write(&program, "").unwrap();
+        let installed = Environment {
+            data_home: Some("/home/ada/share".into()),
+            search_path: vec!["/nowhere".into(), bin.path().to_owned()],
+            program: Some(program.clone()),
+            ..Environment::default()
+        };
+        let default = Path::new("/home/ada/share/kgents/default");
+        assert_eq!(installed.invocation(default), "kgents");
+        assert_eq!(
+            installed.invocation(Path::new("/tmp/it's")),
+            r"kgents --data '/tmp/it'\''s'"
+        );
+        let elsewhere = Environment {
+            search_path: Vec::new(),
+            ..installed
+        };
+        assert_eq!(elsewhere.invocation(default), program.display().to_string());
     }
 
     proptest! {

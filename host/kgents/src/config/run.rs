@@ -90,6 +90,7 @@ pub fn is_locked(data_dir: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn run() -> Run {
         Run {
@@ -127,5 +128,25 @@ mod tests {
     fn fields_of_a_later_version_do_no_harm() {
         let text = r#"{"listen":"a","admin":"b","pid":1,"mesh_dir":null,"trust_domain":"t","cluster":"c","version":"9","new":1}"#;
         assert_eq!(serde_json::from_str::<Run>(text).unwrap().version, "9");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 4))]
+
+        #[test]
+        fn no_content_of_the_run_file_is_taken_for_a_running_mesh(
+            bytes in prop_oneof![
+                prop::collection::vec(any::<u8>(), 0..200),
+                "(\\{|\\}|\"listen\":|\"pid\":|\"a\"|-?[0-9]{1,12}|,|null|\\[|\\]){0,24}".prop_map(String::into_bytes),
+            ],
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let dir = tempfile::tempdir().unwrap();
+            let whole = serde_json::to_vec(&run()).unwrap();
+            for content in [bytes.as_slice(), &whole[..cut.index(whole.len())]] {
+                std::fs::write(dir.path().join(RUN_FILE), content).unwrap();
+                prop_assert!(!matches!(find(dir.path()), Found::Running(_)));
+            }
+        }
     }
 }

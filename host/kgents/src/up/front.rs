@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, he
 use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited, StreamBody};
 use hyper::body::{Frame, Incoming};
 use kgents_gateway::call::{Failure, FailureKind, ReplyHead};
-use kgents_gateway::{ReplyShape, RequestHead, accepts, decode};
+use kgents_gateway::{Encoded, ReplyShape, RequestHead, accepts, decode};
 use kgents_mesh::exchange::{Arrival, EventStream, Exchange, Reply, ReplyBody};
 use kgents_mesh::policy::PolicyStore;
 use std::convert::Infallible;
@@ -161,21 +161,21 @@ fn respond(reply: Reply, shape: ReplyShape) -> Response<Body> {
             let frames = stream::iter([Ok(Frame::data(event))]).boxed();
             streamed(&head, shape.content_type(), frames)
         }
-        ReplyBody::Once(result) => {
-            let encoded = shape.unary(result.as_ref());
-            let mut response = Response::new(Either::Left(Full::new(encoded.body)));
-            *response.status_mut() = encoded.status;
-            put(&mut response, &head, encoded.content_type);
-            for (name, value) in encoded.headers {
-                response.headers_mut().insert(name, value);
-            }
-            response
-        }
+        ReplyBody::Once(result) => whole(&head, shape.unary(result.as_ref())),
         ReplyBody::Events(events) => {
             let content_type = shape.content_type();
             streamed(&head, content_type, frames(events, shape))
         }
     }
+}
+
+/// A response whose body is there.
+pub(super) fn whole(head: &ReplyHead, encoded: Encoded) -> Response<Body> {
+    let mut response = Response::new(Either::Left(Full::new(encoded.body)));
+    *response.status_mut() = encoded.status;
+    put(&mut response, head, encoded.content_type);
+    response.headers_mut().extend(encoded.headers);
+    response
 }
 
 fn frames(
@@ -223,4 +223,45 @@ pub(super) fn text(status: StatusCode, words: &str) -> Response<Body> {
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, plain);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn token(value: &[u8]) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        let value = HeaderValue::from_bytes(value).unwrap();
+        headers.insert(header::AUTHORIZATION, value);
+        bearer(&headers)
+    }
+
+    #[test]
+    fn only_a_bearer_token_is_one() {
+        assert_eq!(bearer(&HeaderMap::new()), None);
+        for (value, expected) in [
+            ("Bearer abc", "abc"),
+            ("bearer  abc ", "abc"),
+            ("Basic abc", ""),
+            ("abc", ""),
+            ("", ""),
+        ] {
+            assert_eq!(
+                token(value.as_bytes()).as_deref(),
+                Some(expected),
+                "{value}"
+            );
+        }
+    }
+
+    proptest! {
+        /// Who shows something is never taken for somebody who shows nothing.
+        #[test]
+        fn no_authorization_makes_the_reader_panic_or_counts_as_none(
+            value in prop::collection::vec(any::<u8>().prop_filter("fit for a header", |b| *b == b'\t' || (*b >= 32 && *b != 127)), 0..60),
+        ) {
+            prop_assert!(token(&value).is_some());
+        }
+    }
 }

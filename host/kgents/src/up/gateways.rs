@@ -7,12 +7,11 @@
 //! `application/x-ndjson`: `{"head": …}` first, then `{"answer": …}`,
 //! `{"event": …}` or `{"failure": …}`, and `{"end": true}` last.
 
-use super::front::{Body, Front, bearer, streamed, text};
+use super::front::{Body, Front, bearer, streamed, text, whole};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{Either, Full};
 use hyper::body::{Frame, Incoming};
 use kgents_gateway::call::{Call, Failure, FailureKind, Payload, ReplyHead};
 use kgents_gateway::{ReplyBinding, ReplyShape};
@@ -122,8 +121,48 @@ fn refused(failure: &Failure) -> Response<Body> {
         binding: ReplyBinding::Rest,
         stream: false,
     };
-    let encoded = shape.unary(Err(failure));
-    let mut response = Response::new(Either::Left(Full::new(encoded.body)));
-    *response.status_mut() = encoded.status;
-    response
+    whole(&ReplyHead::default(), shape.unary(Err(failure)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The request of docs/api.md.
+    const DOCUMENTED: &str = r#"{"version":1,"token":"eyJ…","base_url":"https://mesh.example",
+        "call":{"target":{"agent":"echo"},"operation":{"send_message":{
+        "params":{"message":{"messageId":"m1","role":"ROLE_USER","parts":[{"text":"hello"}]}},
+        "text":"hello","data":null,"task_id":null,"context_id":null,"message_id":"m1"}},
+        "traceparent":null}}"#;
+
+    #[test]
+    fn the_documented_request_is_read() {
+        let carried: Carried = serde_json::from_str(DOCUMENTED).unwrap();
+        assert_eq!(carried.version, VERSION);
+        assert_eq!(carried.call.operation.name(), "SendMessage");
+    }
+
+    #[test]
+    fn a_member_that_nobody_knows_is_refused() {
+        let more = DOCUMENTED.replacen("\"version\"", "\"sudo\":true,\"version\"", 1);
+        let error = serde_json::from_str::<Carried>(&more).err().unwrap();
+        assert!(error.to_string().contains("`sudo`"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_of_a_gateway_makes_the_reader_panic(
+            bytes in prop::collection::vec(any::<u8>(), 0..200),
+            at in any::<prop::sample::Index>(),
+            with in "[\\PC]{0,6}",
+        ) {
+            let _ = serde_json::from_slice::<Carried>(&bytes);
+            let at = at.index(DOCUMENTED.len());
+            if let (Some(before), Some(after)) = (DOCUMENTED.get(..at), DOCUMENTED.get(at..)) {
+                let _ = serde_json::from_str::<Carried>(before);
+                let _ = serde_json::from_str::<Carried>(&format!("{before}{with}{after}"));
+            }
+        }
+    }
 }

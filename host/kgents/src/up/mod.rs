@@ -12,12 +12,13 @@ mod serve;
 mod watch;
 
 pub use deciders::validate_policies;
+pub use serve::serve;
 
 use crate::cli::UpArgs;
 use crate::config::run::{LOCK_FILE, RUN_FILE, Run};
 use crate::config::{Config, MeshFile, mesh_file::Anonymous, place};
 use crate::exit::{Exit, Failure};
-use crate::output::Format;
+use crate::output::Output;
 use anyhow::Context as _;
 use bytes::Bytes;
 use front::{Body, Front};
@@ -45,7 +46,7 @@ const LOCK_WAIT: Duration = Duration::from_millis(10);
 /// # Errors
 /// When it cannot start: another mesh on the data folder, an address in use,
 /// state that cannot be opened.
-pub fn run(args: UpArgs, config: Config) -> anyhow::Result<ExitCode> {
+pub fn run(args: &UpArgs, config: Config, output: Output) -> anyhow::Result<ExitCode> {
     logs::start(args.log, config.verbosity);
     place::make_data_dir(&config.data_dir)
         .with_context(|| format!("cannot make `{}`", config.data_dir.display()))?;
@@ -53,7 +54,7 @@ pub fn run(args: UpArgs, config: Config) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let ended = runtime.block_on(live(args, config));
+    let ended = runtime.block_on(live(config, output));
     runtime.shutdown_timeout(Duration::from_secs(1));
     drop(lock);
     ended.map(|()| ExitCode::SUCCESS)
@@ -81,8 +82,9 @@ fn lock(data_dir: &Path) -> anyhow::Result<File> {
         .into())
 }
 
-async fn live(args: UpArgs, config: Config) -> anyhow::Result<()> {
+async fn live(config: Config, output: Output) -> anyhow::Result<()> {
     let data_dir = config.data_dir.clone();
+    let invocation = config.invocation.clone();
     let listener = bind(config.mesh.listen.get(), "listen").await?;
     let admin = bind(config.mesh.admin.get(), "admin").await?;
     let mut metrics = Metrics::default();
@@ -133,7 +135,8 @@ async fn live(args: UpArgs, config: Config) -> anyhow::Result<()> {
     let fetch = tokio::spawn(watch::fetch(Arc::clone(&nucleus), config.cards));
     run.write(&data_dir)
         .with_context(|| format!("cannot write `{RUN_FILE}`"))?;
-    announce(&run, &args, nucleus.registry.embedder().name().is_some());
+    let encoder = nucleus.registry.embedder().name().is_some();
+    announce(&run, output, &invocation, encoder);
     let serving = tokio::spawn(serve::serve(listener, stopping, move |request| {
         let front = Arc::clone(&front);
         async move { front.answer(request).await }
@@ -205,31 +208,31 @@ fn encoder(config: &Config) -> Option<kgents_encoder::Encoder> {
 }
 
 /// Says where the mesh listens, and how to talk to it.
-fn announce(run: &Run, args: &UpArgs, encoder: bool) {
-    if args.output != Format::Text {
-        println!("{}", serde_json::json!(run));
-        return;
-    }
-    println!("kgents {} listens on {}", run.version, run.listen);
-    println!("  metrics   {}/metrics", run.admin);
-    if let Some(dir) = &run.mesh_dir {
-        println!("  folder    {} (watched)", dir.display());
-    }
-    println!(
-        "  routing   {}",
-        if encoder {
+fn announce(run: &Run, output: Output, invocation: &str, encoder: bool) {
+    output.show_next(run, |style| {
+        let mut text = format!(
+            "kgents {} listens on {}\n  metrics   {}/metrics\n",
+            run.version,
+            style.bold(&run.listen),
+            run.admin
+        );
+        if let Some(dir) = &run.mesh_dir {
+            text.push_str(&format!("  folder    {} (watched)\n", dir.display()));
+        }
+        let routing = if encoder {
             "by meaning and words"
         } else {
-            "by words alone"
-        }
-    );
-    println!("try:");
-    println!(
-        "  curl -s {}/v1/route -H \"Authorization: Bearer $(kgents token)\" \
-         -H 'content-type: application/json' -d '{{\"text\": \"how many tokens are left?\"}}'",
-        run.listen
-    );
-    println!("Ctrl-C stops it.");
+            "by words alone (kgents model install adds meaning)"
+        };
+        text.push_str(&format!("  routing   {routing}\ntry:\n"));
+        text.push_str(&format!(
+            "  curl -s {}/v1/route -H \"Authorization: Bearer $({invocation} token)\" \
+             -H 'Content-Type: application/json' -d '{{\"text\": \"how many tokens are left?\"}}'\n",
+            run.listen
+        ));
+        text.push_str("Ctrl-C stops it.");
+        text
+    });
 }
 
 fn administer(path: &str, metrics: &Metrics) -> Response<Body> {
@@ -256,7 +259,8 @@ fn administer(path: &str, metrics: &Metrics) -> Response<Body> {
     }
 }
 
-async fn told_to_stop() {
+/// Resolves when the process is told to stop: Ctrl-C, or SIGTERM.
+pub async fn told_to_stop() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

@@ -1,28 +1,30 @@
 //! The dialler: the only place from which the mesh calls out, and only to
 //! interfaces that are registered and addresses that are allowed.
 //!
-//! Reading order: `allow` (where to), `connect` (how), this file (what).
+//! Reading order: `allow` (where to), `connect` (how), `credentials` (as whom),
+//! this file (what).
 
 mod allow;
 mod connect;
+mod credentials;
 
 pub use allow::{Allow, Rule};
 
-use crate::identity::{Authority, Grant};
+use crate::identity::Authority;
 use crate::ports::{About, Answer, Dial, Probe};
 use crate::registry::Agent;
 use bytes::{Bytes, BytesMut};
 use connect::Client;
+use credentials::Secrets;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, StreamExt};
-use http::{HeaderName, HeaderValue, Request, Response, header};
+use http::{Request, Response, header};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use kgents_engine::deciders::health::Outcome;
 use kgents_gateway::call::{Failure, FailureKind, Operation, Payload};
 use kgents_gateway::head;
 use kgents_gateway::interface::Interface;
-use kgents_gateway::resource::{Credentials, HeaderCredential};
 use kgents_gateway::upstream::{self, Events, UpstreamRequest};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,15 +33,12 @@ use std::time::Duration;
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Largest card that is fetched.
 const CARD_BYTES_MAX: usize = 1024 * 1024;
-/// How long a token for an upstream lives: longer than a call may take.
-const SVID_TTL: Duration = Duration::from_secs(900);
-
 /// How long the dialler waits.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
     /// For a connection.
     pub connect: Duration,
-    /// For a whole answer, or for the next event of a stream.
+    /// For a whole answer, for the next event of a stream, for a card.
     pub answer: Duration,
     /// For the answer to a health probe.
     pub probe: Duration,
@@ -50,7 +49,7 @@ pub struct Dialler {
     client: Client,
     allow: Arc<Allow>,
     timeouts: Timeouts,
-    authority: Arc<Authority>,
+    credentials: Secrets,
     clock: Arc<dyn crate::clock::Clock>,
 }
 
@@ -71,7 +70,7 @@ impl Dialler {
             client,
             allow,
             timeouts,
-            authority,
+            credentials: Secrets::new(authority),
             clock,
         })
     }
@@ -104,7 +103,7 @@ impl Dialler {
         if let Some(content_type) = request.content_type {
             builder = builder.header(header::CONTENT_TYPE, content_type);
         }
-        if let Some((name, value)) = self.credentials(agent)? {
+        if let Some((name, value)) = self.credentials.header(agent, self.clock.now_ms())? {
             builder = builder.header(name, value);
         }
         let request = builder.body(Full::new(request.body)).map_err(|error| {
@@ -120,50 +119,6 @@ impl Dialler {
             .map_err(|error| unreachable(&agent.name, &error))
     }
 
-    /// The header that the operator configured for this agent; the caller's
-    /// own credentials never travel.
-    fn credentials(&self, agent: &Agent) -> Result<Option<(HeaderName, HeaderValue)>, Failure> {
-        let Some(credentials) = &agent.card.credentials else {
-            return Ok(None);
-        };
-        let fail = |what: String| {
-            Failure::new(
-                FailureKind::Unreachable,
-                format!("agent `{}`: {what}", agent.name),
-            )
-            .hint("mend `spec.credentials` of its card")
-        };
-        let (name, secret) = match credentials {
-            Credentials::BearerFile(path) => (None, read_secret(path).map_err(fail)?),
-            Credentials::BearerEnv(name) => (None, env_secret(name).map_err(fail)?),
-            Credentials::Header(header) => (
-                Some(header.name.as_str()),
-                header_secret(header).map_err(fail)?,
-            ),
-            Credentials::Svid => (None, self.svid(agent).map_err(fail)?),
-        };
-        let (name, value) = match name {
-            Some(name) => (HeaderName::try_from(name).ok(), secret),
-            None => (Some(header::AUTHORIZATION), format!("Bearer {secret}")),
-        };
-        let mut value = HeaderValue::try_from(value)
-            .map_err(|_| fail("its secret holds characters no header may".to_owned()))?;
-        value.set_sensitive(true);
-        Ok(name.map(|name| (name, value)))
-    }
-
-    fn svid(&self, agent: &Agent) -> Result<String, String> {
-        let domain = self.authority.trust_domain();
-        let grant = Grant {
-            path: "/gateways/mesh".to_owned(),
-            audience: format!("spiffe://{domain}/agents/{}", agent.name),
-            ttl: SVID_TTL,
-        };
-        self.authority
-            .issue(&grant, self.clock.now_ms())
-            .map_err(|error| error.to_string())
-    }
-
     async fn call(
         &self,
         agent: &Agent,
@@ -177,74 +132,28 @@ impl Dialler {
         let request = upstream::request(interface.binding, &interface.url, operation, 1)?;
         let expect = request.expect;
         let streaming = matches!(operation, Operation::StreamMessage(_));
-        let late = || timed_out(&agent.name, self.timeouts.answer);
-        let send = self.send(agent, interface, request, about);
-        let response = tokio::time::timeout(self.timeouts.answer, send)
+        let answering = async {
+            let response = self.send(agent, interface, request, about).await?;
+            let content_type = content_type(&response);
+            let status = response.status();
+            let is_stream = content_type
+                .as_deref()
+                .is_some_and(|kind| kind.starts_with("text/event-stream"));
+            if streaming && is_stream && status.is_success() {
+                return Ok(Answer::Events(events(
+                    agent.name.clone(),
+                    response.into_body(),
+                    Events::new(expect),
+                )));
+            }
+            let body = read_body(response.into_body(), ANSWER_BYTES_MAX)
+                .await
+                .map_err(|what| broken(&agent.name, &what))?;
+            upstream::answer(expect, status, content_type.as_deref(), body).map(Answer::Once)
+        };
+        tokio::time::timeout_at(about.deadline, answering)
             .await
-            .map_err(|_| late())??;
-        let content_type = content_type(&response);
-        let status = response.status();
-        let is_stream = content_type
-            .as_deref()
-            .is_some_and(|kind| kind.starts_with("text/event-stream"));
-        if streaming && is_stream && status.is_success() {
-            let events = self.events(
-                agent.name.clone(),
-                response.into_body(),
-                Events::new(expect),
-            );
-            return Ok(Answer::Events(events));
-        }
-        let whole = read_body(response.into_body(), ANSWER_BYTES_MAX);
-        let body = tokio::time::timeout(self.timeouts.answer, whole)
-            .await
-            .map_err(|_| late())?
-            .map_err(|what| broken(&agent.name, &what))?;
-        upstream::answer(expect, status, content_type.as_deref(), body).map(Answer::Once)
-    }
-
-    fn events(
-        &self,
-        agent: String,
-        body: Incoming,
-        events: Events,
-    ) -> BoxStream<'static, Result<Payload, Failure>> {
-        let wait = self.timeouts.answer;
-        let state = (body, events, agent, false);
-        stream::unfold(
-            state,
-            move |(mut body, mut events, agent, done)| async move {
-                if done {
-                    return None;
-                }
-                loop {
-                    if let Some(event) = events.next() {
-                        let done = event.is_err();
-                        return Some((event, (body, events, agent, done)));
-                    }
-                    let chunk = match tokio::time::timeout(wait, body.frame()).await {
-                        Err(_) => {
-                            let late = timed_out(&agent, wait);
-                            return Some((Err(late), (body, events, agent, true)));
-                        }
-                        Ok(None) => {
-                            events.finish();
-                            return events
-                                .next()
-                                .map(|event| (event, (body, events, agent, true)));
-                        }
-                        Ok(Some(Err(error))) => {
-                            tracing::debug!(%error, agent, "the agent's stream broke");
-                            let failure = broken(&agent, "a stream that broke off");
-                            return Some((Err(failure), (body, events, agent, true)));
-                        }
-                        Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
-                    };
-                    events.feed(&chunk);
-                }
-            },
-        )
-        .boxed()
+            .map_err(|_| timed_out(&agent.name))?
     }
 
     async fn card(&self, url: &str) -> Result<Payload, Failure> {
@@ -273,7 +182,7 @@ impl Dialler {
         };
         let body = tokio::time::timeout(self.timeouts.answer, get)
             .await
-            .map_err(|_| timed_out(url, self.timeouts.answer))??;
+            .map_err(|_| timed_out(url))??;
         Payload::parse(body).map_err(|_| {
             Failure::new(
                 FailureKind::Refused,
@@ -327,6 +236,41 @@ impl Probe for Dialler {
     }
 }
 
+/// The events of an agent's stream. Who reads them decides how long to wait.
+fn events(
+    agent: String,
+    body: Incoming,
+    events: Events,
+) -> BoxStream<'static, Result<Payload, Failure>> {
+    let state = (body, events, agent, false);
+    stream::unfold(state, |(mut body, mut events, agent, done)| async move {
+        if done {
+            return None;
+        }
+        loop {
+            if let Some(event) = events.next() {
+                let done = event.is_err();
+                return Some((event, (body, events, agent, done)));
+            }
+            match body.frame().await {
+                None => {
+                    events.finish();
+                    let event = events.next()?;
+                    let done = event.is_err();
+                    return Some((event, (body, events, agent, done)));
+                }
+                Some(Err(error)) => {
+                    tracing::debug!(%error, agent, "the agent's stream broke");
+                    let failure = broken(&agent, "a stream that broke off");
+                    return Some((Err(failure), (body, events, agent, true)));
+                }
+                Some(Ok(frame)) => events.feed(&frame.into_data().unwrap_or_default()),
+            }
+        }
+    })
+    .boxed()
+}
+
 fn millis(duration: Duration) -> u32 {
     u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }
@@ -361,24 +305,6 @@ fn content_type(response: &Response<Incoming>) -> Option<String> {
     value.to_str().ok().map(str::to_ascii_lowercase)
 }
 
-fn read_secret(path: &str) -> Result<String, String> {
-    std::fs::read_to_string(path)
-        .map(|text| text.trim().to_owned())
-        .map_err(|error| format!("its secret in `{path}` cannot be read: {error}"))
-}
-
-fn env_secret(name: &str) -> Result<String, String> {
-    std::env::var(name).map_err(|_| format!("the environment has no `{name}`"))
-}
-
-fn header_secret(header: &HeaderCredential) -> Result<String, String> {
-    match (&header.file, &header.env) {
-        (Some(path), _) => read_secret(path),
-        (None, Some(name)) => env_secret(name),
-        (None, None) => Err(format!("nothing says where `{}` is read from", header.name)),
-    }
-}
-
 fn unreachable(agent: &str, error: &hyper_util::client::legacy::Error) -> Failure {
     tracing::debug!(agent, ?error, "unreachable");
     let why = if error.is_connect() {
@@ -390,10 +316,10 @@ fn unreachable(agent: &str, error: &hyper_util::client::legacy::Error) -> Failur
         .hint("is it running where its card says? kgents agents show NAME")
 }
 
-fn timed_out(agent: &str, after: Duration) -> Failure {
+fn timed_out(agent: &str) -> Failure {
     Failure::new(
         FailureKind::TimedOut,
-        format!("`{agent}` did not answer within {} s", after.as_secs_f32()),
+        format!("`{agent}` did not answer in time"),
     )
     .hint("raise `upstreams.timeout` in mesh.yaml if it needs longer")
 }

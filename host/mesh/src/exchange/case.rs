@@ -1,6 +1,5 @@
 //! One interaction and everything the trail will say of it.
 
-use crate::ledger::Reservation;
 use crate::ports::{Judgement, Random};
 use crate::principal::Principal;
 use crate::trace::TraceContext;
@@ -9,14 +8,20 @@ use kgents_audit::{
     timestamp,
 };
 use kgents_gateway::call::{Call, Operation, ReplyHead, Target};
+use tokio::time::Instant;
 
 /// Name of the caller nobody could identify, in audit events.
 const UNKNOWN: &str = "unknown";
+/// What stands in the trail for a target that no agent can be called.
+const NO_NAME: &str = "(not a name)";
 
 pub(super) struct Case {
     pub event: String,
     pub who: Option<Principal>,
-    pub started_ms: u64,
+    /// When it began, in milliseconds since the epoch; a clock may be set back,
+    /// so how long it took is measured from `started`.
+    pub began_ms: u64,
+    pub started: Instant,
     pub kind: &'static str,
     pub target: String,
     pub method: &'static str,
@@ -24,10 +29,16 @@ pub(super) struct Case {
     pub trace: TraceContext,
     pub routing: Option<Routing>,
     pub judgement: Option<Judgement>,
-    pub reservation: Option<Reservation>,
-    pub cluster: String,
+    /// Tokens set aside, once they are.
+    pub reserved: Option<u64>,
     /// The agent that answers, once known.
     pub agent: Option<String>,
+    /// Whether the caller may not know that the target exists.
+    pub hidden: bool,
+    /// How many like this were left out of the trail before it.
+    pub left_out: u64,
+    /// Whether the task of an answer is a new one of the caller's.
+    pub begins_tasks: bool,
 }
 
 impl Case {
@@ -35,38 +46,46 @@ impl Case {
         call: &Call,
         who: Option<Principal>,
         input_hash: String,
-        started_ms: u64,
-        cluster: &str,
+        now_ms: u64,
         random: &dyn Random,
     ) -> Self {
         let mut trace_random = [0; 24];
         random.fill(&mut trace_random);
         let mut name_random = [0; 5];
         random.fill(&mut name_random);
+        let target = match &call.target {
+            Target::Mesh => "mesh",
+            // What callers make up stays out of the trail.
+            Target::Agent(name) if !kgents_gateway::is_label(name) => NO_NAME,
+            Target::Agent(name) => name,
+        };
         Self {
-            event: event_name(started_ms, name_random),
+            event: event_name(now_ms, name_random),
             who,
-            started_ms,
+            began_ms: now_ms,
+            started: Instant::now(),
             kind: kind(&call.operation),
-            target: match &call.target {
-                Target::Mesh => "mesh".to_owned(),
-                Target::Agent(name) => name.clone(),
-            },
+            target: target.to_owned(),
             method: call.operation.name(),
             input_hash,
             trace: TraceContext::new(call.traceparent.as_deref(), trace_random),
             routing: None,
             judgement: None,
-            reservation: None,
-            cluster: cluster.to_owned(),
+            reserved: None,
             agent: None,
+            hidden: false,
+            left_out: 0,
+            begins_tasks: matches!(
+                call.operation,
+                Operation::SendMessage(_) | Operation::StreamMessage(_)
+            ),
         }
     }
 
-    pub fn intent(&self, now_ms: u64) -> Intent {
+    pub fn intent(&self) -> Intent {
         Intent {
             event: self.event.clone(),
-            timestamp_ms: now_ms,
+            timestamp_ms: self.began_ms,
             svid: self.svid().to_owned(),
             action: self.kind.to_owned(),
             target: self.target.clone(),
@@ -76,20 +95,20 @@ impl Case {
 
     pub fn outcome(
         &self,
+        cluster: &str,
         outcome: DecisionOutcome,
         reason: Option<&str>,
-        now_ms: u64,
     ) -> AgentAuditEvent {
         let name = self.who.as_ref().map_or(UNKNOWN, Principal::name);
         let judgement = self.judgement.as_ref();
         AgentAuditEvent::new(
             self.event.clone(),
             kgents_audit::event::Spec {
-                timestamp: timestamp(now_ms),
+                timestamp: timestamp(self.began_ms),
                 agent: Agent {
                     name: name.to_owned(),
                     svid: self.svid().to_owned(),
-                    cluster: self.cluster.clone(),
+                    cluster: cluster.to_owned(),
                 },
                 action: Action {
                     kind: self.kind.to_owned(),
@@ -104,8 +123,8 @@ impl Case {
                     policies_checked: judgement
                         .map(|j| j.checked.iter().map(ToString::to_string).collect())
                         .unwrap_or_default(),
-                    latency_ms: now_ms.saturating_sub(self.started_ms),
-                    reason: reason.map(str::to_owned),
+                    latency_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(0),
+                    reason: reason.map(|reason| self.reason(reason)),
                 },
                 routing: self.routing.clone(),
                 trace: Trace {
@@ -116,20 +135,16 @@ impl Case {
         )
     }
 
-    pub fn head(&self) -> ReplyHead {
+    /// What the caller is told of it, which is nothing of what is hidden.
+    pub fn head(&self, cluster: &str) -> ReplyHead {
+        let routing = self.routing.as_ref().filter(|_| !self.hidden);
         ReplyHead {
             event: self.event.clone(),
             agent: self.agent.clone(),
-            cluster: self.agent.as_ref().map(|_| self.cluster.clone()),
-            method: self.routing.as_ref().map(|routing| routing.method.clone()),
-            confidence: self
-                .routing
-                .as_ref()
-                .map(|routing| routing.confidence as f32),
-            fallback: self
-                .routing
-                .as_ref()
-                .is_some_and(|routing| routing.fallback),
+            cluster: self.agent.as_ref().map(|_| cluster.to_owned()),
+            method: routing.map(|routing| routing.method.clone()),
+            confidence: routing.map(|routing| routing.confidence as f32),
+            fallback: routing.is_some_and(|routing| routing.fallback),
         }
     }
 
@@ -140,6 +155,13 @@ impl Case {
             confidence: f64::from(confidence),
             fallback,
         });
+    }
+
+    fn reason(&self, reason: &str) -> String {
+        match self.left_out {
+            0 => reason.to_owned(),
+            count => format!("{reason} (and {count} more, not recorded one by one)"),
+        }
     }
 
     fn svid(&self) -> &str {

@@ -1,13 +1,11 @@
 //! Messages: to a named agent, or to whoever the router finds.
 
-use super::case::Case;
-use super::{Done, Exchange, settle};
-use crate::ledger::Reservation;
-use crate::ports::{About, Action, Answer};
+use super::interaction::Interaction;
+use super::{Done, Exchange, stopping};
+use crate::ports::{About, Action, Answer, Ask, Resource};
 use crate::principal::Principal;
 use crate::registry::Agent;
 use crate::routing::{Routed, method_name};
-use crate::tasks::TaskOwner;
 use crate::telemetry::Decision;
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -16,57 +14,51 @@ use kgents_gateway::facts::ResultFacts;
 use std::sync::Arc;
 use tracing::Instrument;
 
-/// Tokens set aside for a call whose agent does not say how many it may use.
-/// Small, since most agents report their usage and the rest use none we know.
-const RESERVE_TOKENS: u64 = 100;
-/// Label with which a card says how many tokens a call may use at most.
-const RESERVE_LABEL: &str = "kgents.io/reserve-tokens";
-
 impl Exchange {
     pub(super) async fn message(
         &self,
-        case: &mut Case,
+        it: &mut Interaction,
         who: &Principal,
         call: &Call,
         message: &Message,
     ) -> Result<Done, Failure> {
-        let agent = self.find(case, who, call, message).await?;
-        case.target.clone_from(&agent.name);
-        self.permit(case, who, &agent, Action::Invoke)?;
-        case.agent = Some(agent.name.clone());
+        let agent = self.find(it, who, call, message).await?;
+        it.target.clone_from(&agent.name);
+        self.permit(it, who, &agent, Action::Invoke)?;
+        it.agent = Some(agent.name.clone());
         for task in message.task_id.iter().chain(&message.reference_task_ids) {
             self.check_owner(who, &agent, task)?;
         }
         if agent.is_own() {
-            let asked = super::operation::own(self, case, who, &agent.name, message)?;
-            return Ok(asked);
+            return self.own(it, who, &agent.name, message).await;
         }
-        self.reserve(case, who, &agent).await?;
-        self.forward(case, who, call, &agent).await
+        self.reserve(it, who, &agent).await?;
+        self.forward(it, who, call, &agent).await
     }
 
     /// Where to: the agent that was named, the one that has the task, or the
     /// one the router finds.
     async fn find(
         &self,
-        case: &mut Case,
+        it: &mut Interaction,
         who: &Principal,
         call: &Call,
         message: &Message,
     ) -> Result<Arc<Agent>, Failure> {
         if let Target::Agent(name) = &call.target {
             let (agent, decision) = self.routing.named(name)?;
-            case.routed(method_name(&decision), decision.confidence, false);
+            it.routed(method_name(&decision), decision.confidence, false);
             return Ok(agent);
         }
         if let Some(task) = &message.task_id {
             let agent = self.owner_of(who, task)?;
-            case.routed("exact", 1.0, false);
+            it.routed("exact", 1.0, false);
             return Ok(agent);
         }
+        self.allow(it, who, Ask::new(Action::Ask, Resource::Mesh), "the mesh")?;
         let routed = self.route(who, &message.text).await?;
         let method = method_name(&routed.decision);
-        case.routed(method, routed.decision.confidence, routed.decision.fallback);
+        it.routed(method, routed.decision.confidence, routed.decision.fallback);
         match routed.agent {
             Some(agent) => Ok(agent),
             None => Err(nobody(&routed)),
@@ -75,16 +67,17 @@ impl Exchange {
 
     /// Decides a question where it may take its time.
     pub(super) async fn route(&self, who: &Principal, text: &str) -> Result<Routed, Failure> {
-        let routed = if self.routing.is_quick(who, text) {
-            self.routing.question(who, text)?
+        let span = tracing::debug_span!("router.resolve");
+        let asked = self.routing.ask(who, text);
+        let routed = if self.routing.is_quick(&asked) {
+            span.in_scope(|| self.routing.decide(asked))?
         } else {
-            let (routing, who, text) = (Arc::clone(&self.routing), who.clone(), text.to_owned());
-            let span = tracing::debug_span!("router.resolve");
-            tokio::task::spawn_blocking(move || span.in_scope(|| routing.question(&who, &text)))
+            let routing = Arc::clone(&self.routing);
+            tokio::task::spawn_blocking(move || span.in_scope(|| routing.decide(asked)))
                 .await
                 .map_err(|error| {
                     tracing::error!(%error, "routing was cut off");
-                    Failure::new(FailureKind::Unavailable, "the mesh is shutting down")
+                    stopping()
                 })??
         };
         let method = method_name(&routed.decision);
@@ -97,36 +90,32 @@ impl Exchange {
 
     /// Reserve and intend: what may be spent is set aside, and the trail says
     /// what is about to happen, before it does.
-    pub(super) async fn reserve(
+    async fn reserve(
         &self,
-        case: &mut Case,
+        it: &mut Interaction,
         who: &Principal,
         agent: &Agent,
     ) -> Result<(), Failure> {
-        let tokens = agent
-            .card
-            .labels
-            .get(RESERVE_LABEL)
-            .and_then(|text| text.parse().ok())
-            .unwrap_or(RESERVE_TOKENS);
-        let consumer = who.name().to_owned();
-        let account = (self.payer)(&consumer);
-        let reservation = Reservation {
-            account,
-            consumer,
-            tokens,
+        let place = {
+            let span = tracing::debug_span!("budget.reserve", tokens = tracing::field::Empty);
+            let _entered = span.enter();
+            let reservation = self.budget.quote(who, agent);
+            let tokens = reservation.tokens;
+            span.record("tokens", tokens);
+            let place = self.audit.intend(it.intent(), Some(reservation))?;
+            it.reserved = Some(tokens);
+            place
         };
-        self.intend(case, Some(reservation)).await
+        self.intended(place).await
     }
 
-    pub(super) async fn intend(
-        &self,
-        case: &mut Case,
-        reservation: Option<Reservation>,
-    ) -> Result<(), Failure> {
-        let intent = case.intent(self.clock.now_ms());
-        let place = self.audit.intend(intent, reservation.as_ref())?;
-        case.reservation = reservation;
+    /// Says in the trail what is about to be done, when nothing is spent on it.
+    pub(super) async fn intend(&self, it: &Interaction) -> Result<(), Failure> {
+        let place = self.audit.intend(it.intent(), None)?;
+        self.intended(place).await
+    }
+
+    async fn intended(&self, place: crate::ports::Place) -> Result<(), Failure> {
         if self.strict {
             self.audit.durable(place).await?;
         }
@@ -136,43 +125,33 @@ impl Exchange {
     /// Do: send it on and take the answer back.
     pub(super) async fn forward(
         &self,
-        case: &Case,
+        it: &mut Interaction,
         who: &Principal,
         call: &Call,
         agent: &Arc<Agent>,
     ) -> Result<Done, Failure> {
-        let routing = case.routing.as_ref();
+        let routing = it.routing.as_ref();
         let span = tracing::debug_span!(
             "agent.invoke",
             agent.source = who.name(),
             agent.target = agent.name,
             routing.method = routing.map(|routing| routing.method.as_str()),
             routing.score = routing.map(|routing| routing.confidence),
-            trace_id = case.trace.trace_id,
+            span_id = it.trace.span_id,
             result.success = tracing::field::Empty,
             result.tokens = tracing::field::Empty,
         );
+        it.dial(span.clone());
         let about = About {
-            trace: &case.trace,
+            trace: &it.trace,
             extensions: call.extensions.as_deref(),
+            deadline: self.deadline(it),
         };
-        let answer = self
-            .dial
-            .dial(agent, &call.operation, &about)
-            .instrument(span.clone())
-            .await
-            .inspect_err(|_| {
-                span.record("result.success", false);
-            })?;
-        span.record("result.success", true);
-        match answer {
+        let dialling = self.dial.dial(agent, &call.operation, &about);
+        match dialling.instrument(span).await? {
             Answer::Once(payload) => {
-                let facts = ResultFacts::of(&payload);
-                if let Some(tokens) = facts.tokens {
-                    span.record("result.tokens", tokens);
-                }
-                let effects = self.effects(case, who, &agent.name, &facts);
-                Ok(Done::Once(payload, effects))
+                it.note(&ResultFacts::of(&payload));
+                Ok(Done::Once(payload))
             }
             Answer::Events(mut events) => match events.next().await {
                 // What fails before its first event is answered like a call.
@@ -183,36 +162,6 @@ impl Exchange {
                 None => Err(empty_stream(&agent.name)),
             },
         }
-    }
-
-    /// What an answer changes: the reservation is settled on what the agent
-    /// says it used, and a task that began has an owner.
-    fn effects(
-        &self,
-        case: &Case,
-        who: &Principal,
-        agent: &str,
-        facts: &ResultFacts,
-    ) -> crate::ports::Effects {
-        let used = facts.tokens.unwrap_or(0);
-        self.metrics.tokens.inc_by(used);
-        let mut effects = settle(case, used);
-        effects.task = facts
-            .task_id
-            .as_ref()
-            .and_then(|task| self.new_owner(who, agent, task));
-        effects
-    }
-
-    /// Remembers a task's owner at once, so that a follow-up finds it, and
-    /// tells whether the trail still has to carry it.
-    pub(super) fn new_owner(&self, who: &Principal, agent: &str, task: &str) -> Option<TaskOwner> {
-        let owner = TaskOwner {
-            agent: agent.to_owned(),
-            task: task.to_owned(),
-            caller: super::task::caller(who),
-        };
-        self.tasks.remember(&owner).then_some(owner)
     }
 }
 

@@ -5,11 +5,31 @@
 //! 6. do · 7. remember. One audit event per interaction: allowed, denied or
 //! failed; recorded durably before the last byte of the answer leaves.
 //!
-//! Reading order: this file, `case`, `message`, `task`, `operation`, `stream`.
+//! An interaction is a call that a codec understood. What no codec understood
+//! asks nothing of anybody: it is answered in its protocol's words and counted
+//! (`kgents_requests_refused`), not audited. Refusals of callers whom nobody
+//! knows are audited up to a rate; see `strangers`.
+//!
+//! Deadlines and cancellation: an interaction has one deadline, from arrival to
+//! its answer or to the first event of its stream; between two events of a
+//! stream no more than the idle limit may pass. A caller that goes away drops
+//! the future, and with it what was asked of the agent; that is recorded as
+//! failed, `CANCELLED`. What changes the mesh itself (registering, removing,
+//! emitting) is finished once it is begun.
+//!
+//! A conversation (`contextId`) is the agent's affair: it is passed on as it
+//! comes and belongs to nobody here. Tasks belong to their callers.
+//!
+//! Reading order: this file, `case`, `interaction`, `strangers`, `permit`,
+//! `message`, `task`, `operation`, `own`, `stream`.
 
 mod case;
+mod interaction;
 mod message;
 mod operation;
+mod own;
+mod permit;
+mod strangers;
 mod stream;
 mod task;
 
@@ -17,22 +37,23 @@ pub use stream::EventStream;
 
 use crate::clock::Clock;
 use crate::health::Health;
-use crate::ledger::{Entry, Reservation};
 use crate::own::Own;
 use crate::pheromones::Pheromones;
-use crate::ports::{
-    Action, Ask, Audit, Dial, Effects, Identity, Judgement, Place, Policy, Random, Resource,
-};
-use crate::principal::Principal;
-use crate::registry::{Agent, Registry};
+use crate::ports::{Action, Audit, Budget, Dial, Evidence, Identity, Policy, Random};
+use crate::registry::Registry;
 use crate::routing::Routing;
-use crate::tasks::Tasks;
-use crate::telemetry::{Interaction, Metrics, Refused};
+use crate::telemetry::{Metrics, Refused};
 use case::Case;
+use futures_util::FutureExt;
 use futures_util::stream::BoxStream;
-use kgents_audit::DecisionOutcome;
+use interaction::Interaction;
 use kgents_gateway::call::{Call, Failure, FailureKind, Operation, Payload, ReplyHead, Target};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
+use strangers::Strangers;
+use tokio::time::Instant;
+use tracing::Instrument;
 
 /// A request as a listener hands it over.
 pub struct Arrival {
@@ -60,12 +81,26 @@ pub enum ReplyBody {
     Events(EventStream),
 }
 
-/// Everything the exchange works with.
+/// How long an interaction may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// From arrival to the answer, or to the first event of a stream.
+    pub answer: Duration,
+    /// Between two events of a stream.
+    pub idle: Duration,
+}
+
+/// Everything the exchange works with: its ports, and the rooms of the mesh
+/// that answer what is asked of the mesh itself.
 pub struct Parts {
     /// Who is calling?
     pub identity: Arc<dyn Identity>,
+    /// Where could it go?
+    pub evidence: Arc<dyn Evidence>,
     /// May they?
     pub policy: Arc<dyn Policy>,
+    /// Who pays?
+    pub budget: Arc<dyn Budget>,
     /// The trail, and what rides on it.
     pub audit: Arc<dyn Audit>,
     /// Calls agents.
@@ -74,12 +109,10 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Ids of spans and events.
     pub random: Arc<dyn Random>,
-    /// Which agents there are.
-    pub registry: Arc<Registry>,
     /// Where to?
     pub routing: Arc<Routing>,
-    /// Whose task is it?
-    pub tasks: Arc<Tasks>,
+    /// Registers agents and takes them out.
+    pub registry: Arc<Registry>,
     /// The mesh's own agents.
     pub own: Own,
     /// Signals between agents.
@@ -88,8 +121,8 @@ pub struct Parts {
     pub health: Arc<Health>,
     /// What is counted.
     pub metrics: Metrics,
-    /// Who pays for a caller.
-    pub payer: Arc<dyn Fn(&str) -> String + Send + Sync>,
+    /// How long an interaction may take.
+    pub limits: Limits,
     /// This cluster's name.
     pub cluster: String,
     /// Whether an intent must be durable before anything is done.
@@ -98,14 +131,20 @@ pub struct Parts {
 
 /// The exchange. Cheap to clone.
 #[derive(Clone)]
-pub struct Exchange(Arc<Parts>);
+pub struct Exchange(Arc<Inner>);
+
+/// The ports, and what the exchange keeps for itself.
+struct Inner {
+    parts: Parts,
+    strangers: Strangers,
+}
 
 /// How an interaction went well.
 enum Done {
-    /// Answered; these effects are to be recorded with the outcome.
-    Once(Payload, Effects),
-    /// Answered and recorded already; undone if the record is lost.
-    Recorded(Payload, Place, Option<Entry>),
+    /// Answered; the outcome is still to be recorded.
+    Once(Payload),
+    /// Answered, and recorded already.
+    Recorded(Payload),
     /// Answers come.
     Events(BoxStream<'static, Result<Payload, Failure>>),
 }
@@ -114,222 +153,175 @@ impl std::ops::Deref for Exchange {
     type Target = Parts;
 
     fn deref(&self) -> &Parts {
-        &self.0
+        &self.0.parts
     }
 }
 
 impl Exchange {
     /// An exchange over its ports.
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+        let strangers = Strangers::new(Instant::now());
+        Self(Arc::new(Inner { parts, strangers }))
     }
 
-    /// Takes one request through the path.
+    /// Takes one request through the path. Dropping the future cancels it,
+    /// unless it changes the mesh itself.
     pub async fn run(&self, arrival: Arrival) -> Reply {
+        if !arrival.call.as_ref().is_ok_and(changes_the_mesh) {
+            return self.take(arrival).await;
+        }
+        let exchange = self.clone();
+        let finishing = tokio::spawn(async move { exchange.take(arrival).await });
+        finishing.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a change was cut off");
+            Reply::plain(Err(stopping()))
+        })
+    }
+
+    async fn take(&self, arrival: Arrival) -> Reply {
         let Arrival {
             call,
             token,
             base_url,
         } = arrival;
-        if let Ok(Call {
-            target: Target::Mesh,
-            operation: Operation::Card,
-            ..
-        }) = &call
-        {
+        if call.as_ref().is_ok_and(is_public) {
             return Reply::plain(Ok(operation::mesh_card(&base_url)));
         }
-        let now = self.clock.now_ms();
-        let identified = self.identity.identify(token.as_deref(), now);
-        let call = match (call, &identified) {
-            (Ok(call), _) => call,
+        let now_ms = self.clock.now_ms();
+        let identified = {
+            let _span = tracing::debug_span!("identity.verify").entered();
+            self.identity.identify(token.as_deref(), now_ms)
+        };
+        match (call, identified) {
+            (Ok(call), Ok(who)) => {
+                let input_hash = self.audit.input_hash(input(&call.operation));
+                let who = Some(who);
+                let case = Case::open(&call, who, input_hash, now_ms, self.random.as_ref());
+                let span = tracing::debug_span!(
+                    "exchange.run",
+                    event = case.event,
+                    method = case.method,
+                    trace_id = case.trace.trace_id,
+                    parent_id = case.trace.parent_id,
+                );
+                let interaction = Interaction::begin(self, case);
+                self.interact(interaction, &call, &base_url)
+                    .instrument(span)
+                    .await
+            }
+            (Ok(call), Err(failure)) => self.turn_away(&call, failure, now_ms).await,
             // Who is nobody here learns nothing of what was wrong.
-            (Err(_), Err(failure)) => return self.refuse(failure.clone()),
-            (Err(failure), Ok(_)) => return self.refuse(failure),
-        };
-        let input_hash = self.audit.input_hash(input(&call.operation));
-        let who = identified.as_ref().ok().cloned();
-        let mut case = Case::open(
-            &call,
-            who,
-            input_hash,
-            now,
-            &self.cluster,
-            self.random.as_ref(),
-        );
-        self.metrics.active.inc();
-        let done = match identified {
-            Ok(who) => self.perform(&mut case, &who, &call, &base_url).await,
-            Err(failure) => Err(failure),
-        };
-        match done {
-            Ok(Done::Events(events)) => {
-                let head = case.head();
-                let body = ReplyBody::Events(EventStream::new(self.clone(), case, events));
-                return Reply { head, body };
-            }
-            Ok(Done::Once(payload, effects)) => self.succeed(case, payload, effects).await,
-            Ok(Done::Recorded(payload, place, entry)) => {
-                self.recorded(case, payload, place, entry).await
-            }
-            Err(failure) => self.fail(case, failure).await,
+            (Err(_), Err(failure)) | (Err(failure), Ok(_)) => self.refuse(failure),
         }
     }
 
-    /// A request that is no interaction: answered, counted, not audited.
+    /// A request that is not audited: answered and counted.
     fn refuse(&self, failure: Failure) -> Reply {
         let code = failure.kind.code();
         self.metrics.refused.get_or_create(&Refused { code }).inc();
         Reply::plain(Err(failure))
     }
 
+    /// A call of someone whom nobody knows.
+    async fn turn_away(&self, call: &Call, failure: Failure, now_ms: u64) -> Reply {
+        let Some(left_out) = self.0.strangers.record(Instant::now()) else {
+            return self.refuse(failure);
+        };
+        let input_hash = self.audit.input_hash(input(&call.operation));
+        let case = Case::open(call, None, input_hash, now_ms, self.random.as_ref());
+        let mut interaction = Interaction::begin(self, case);
+        interaction.left_out = left_out;
+        let recorded = interaction.fail(&failure);
+        self.answered(&interaction, recorded, Err(failure)).await
+    }
+
+    async fn interact(&self, mut it: Interaction, call: &Call, base_url: &str) -> Reply {
+        let deadline = self.deadline(&it);
+        let performing = AssertUnwindSafe(self.perform(&mut it, call, base_url)).catch_unwind();
+        let performed = if changes_the_mesh(call) {
+            performing.await
+        } else {
+            tokio::time::timeout_at(deadline, performing)
+                .await
+                .unwrap_or_else(|_| Ok(Err(self.too_late())))
+        };
+        match performed.unwrap_or_else(|_| Err(bug())) {
+            Ok(Done::Events(events)) => {
+                let head = it.head(&self.cluster);
+                let body = ReplyBody::Events(EventStream::new(it, events, self.limits.idle));
+                Reply { head, body }
+            }
+            Ok(Done::Once(payload)) => {
+                let recorded = it.succeed();
+                self.answered(&it, recorded, Ok(payload)).await
+            }
+            Ok(Done::Recorded(payload)) => Reply {
+                head: it.head(&self.cluster),
+                body: ReplyBody::Once(Ok(payload)),
+            },
+            // A change whose record was lost has been taken back.
+            Err(failure) if !it.is_open() => Reply {
+                head: it.head(&self.cluster),
+                body: ReplyBody::Once(Err(failure)),
+            },
+            Err(failure) => {
+                let recorded = it.fail(&failure);
+                self.answered(&it, recorded, Err(failure)).await
+            }
+        }
+    }
+
+    /// Lets an answer go once its outcome cannot be lost.
+    async fn answered(
+        &self,
+        interaction: &Interaction,
+        recorded: Result<crate::ports::Place, Failure>,
+        answer: Result<Payload, Failure>,
+    ) -> Reply {
+        let head = interaction.head(&self.cluster);
+        let kept = match recorded {
+            Ok(place) => self.audit.durable(place).await,
+            Err(lost) => Err(lost),
+        };
+        let body = ReplyBody::Once(kept.and(answer));
+        Reply { head, body }
+    }
+
     async fn perform(
         &self,
-        case: &mut Case,
-        who: &Principal,
+        it: &mut Interaction,
         call: &Call,
         base_url: &str,
     ) -> Result<Done, Failure> {
+        let Some(who) = it.who.clone() else {
+            return Err(bug());
+        };
         match &call.operation {
             Operation::SendMessage(message) | Operation::StreamMessage(message) => {
-                self.message(case, who, call, message).await
+                self.message(it, &who, call, message).await
             }
             Operation::GetTask(task) => {
-                self.task(case, who, call, &task.task_id, Action::ReadTask)
-                    .await
+                let asked = (task.task_id.as_str(), Action::ReadTask);
+                self.task(it, &who, call, asked).await
             }
             Operation::CancelTask(task) => {
-                self.task(case, who, call, &task.task_id, Action::CancelTask)
-                    .await
+                let asked = (task.task_id.as_str(), Action::CancelTask);
+                self.task(it, &who, call, asked).await
             }
-            _ => self.operation(case, who, call, base_url).await,
+            _ => self.operation(it, &who, call, base_url).await,
         }
     }
 
-    async fn succeed(&self, case: Case, payload: Payload, effects: Effects) -> Reply {
-        let head = case.head();
-        let recorded = self
-            .conclude(case, DecisionOutcome::Allowed, None, effects)
-            .await;
-        Reply {
-            head,
-            body: ReplyBody::Once(recorded.map(|()| payload)),
-        }
+    /// When the caller is told that it took too long.
+    fn deadline(&self, case: &Case) -> Instant {
+        case.started + self.limits.answer
     }
 
-    async fn recorded(
-        &self,
-        case: Case,
-        payload: Payload,
-        place: Place,
-        entry: Option<Entry>,
-    ) -> Reply {
-        let head = case.head();
-        let durable = self.audit.durable(place).await;
-        if let (Err(_), Some(entry)) = (&durable, &entry) {
-            self.own.undo(entry);
-        }
-        self.count(&case, DecisionOutcome::Allowed);
-        Reply {
-            head,
-            body: ReplyBody::Once(durable.map(|()| payload)),
-        }
-    }
-
-    async fn fail(&self, case: Case, failure: Failure) -> Reply {
-        let head = case.head();
-        let outcome = outcome_of(&case, &failure);
-        let reason = failure.kind.code();
-        // Nothing was answered, so nothing is known to be used.
-        let effects = settle(&case, 0);
-        let body = match self.conclude(case, outcome, Some(reason), effects).await {
-            Ok(()) => Err(failure),
-            Err(lost) => Err(lost),
-        };
-        Reply {
-            head,
-            body: ReplyBody::Once(body),
-        }
-    }
-
-    /// Records how it ended and waits until that cannot be lost.
-    async fn conclude(
-        &self,
-        case: Case,
-        outcome: DecisionOutcome,
-        reason: Option<&str>,
-        effects: Effects,
-    ) -> Result<(), Failure> {
-        let place = self.append_outcome(&case, outcome, reason, effects)?;
-        self.audit.durable(place).await
-    }
-
-    fn append_outcome(
-        &self,
-        case: &Case,
-        outcome: DecisionOutcome,
-        reason: Option<&str>,
-        effects: Effects,
-    ) -> Result<Place, Failure> {
-        self.count(case, outcome);
-        self.audit
-            .conclude(case.outcome(outcome, reason, self.clock.now_ms()), effects)
-    }
-
-    fn count(&self, case: &Case, outcome: DecisionOutcome) {
-        self.metrics.active.dec();
-        let outcome = match outcome {
-            DecisionOutcome::Allowed => "ALLOWED",
-            DecisionOutcome::Denied => "DENIED",
-            DecisionOutcome::Failed => "FAILED",
-        };
-        let labels = Interaction {
-            method: case.method,
-            outcome,
-        };
-        self.metrics.interactions.get_or_create(&labels).inc();
-        let elapsed = self.clock.now_ms().saturating_sub(case.started_ms);
-        self.metrics.duration.observe(elapsed as f64 / 1000.0);
-    }
-
-    /// Asks the policies one thing, and notes their answer for the trail.
-    fn judge(&self, case: &mut Case, who: &Principal, ask: Ask<'_>) -> Result<Judgement, Failure> {
-        let judgement = self
-            .policy
-            .judge(who, &[ask])?
-            .pop()
-            .unwrap_or_else(Judgement::none);
-        case.judgement = Some(judgement.clone());
-        Ok(judgement)
-    }
-
-    /// Whether the caller may do this to that agent. Who may not even see it
-    /// is told there is none.
-    fn permit(
-        &self,
-        case: &mut Case,
-        who: &Principal,
-        agent: &Agent,
-        action: Action,
-    ) -> Result<(), Failure> {
-        let asks = [
-            Ask::new(Action::List, Resource::Agent(agent)),
-            Ask::new(action, Resource::Agent(agent)),
-        ];
-        let mut answers = self.policy.judge(who, &asks)?.into_iter();
-        let list = answers.next().unwrap_or_else(Judgement::none);
-        let wanted = answers.next().unwrap_or_else(Judgement::none);
-        if !list.allowed {
-            case.judgement = Some(list);
-            return Err(crate::registry::unknown(&agent.name));
-        }
-        let allowed = wanted.allowed;
-        case.judgement = Some(wanted);
-        if allowed {
-            Ok(())
-        } else {
-            Err(denied(who, action, &agent.name))
-        }
+    fn too_late(&self) -> Failure {
+        let seconds = self.limits.answer.as_secs_f32();
+        let message = format!("no answer came within {seconds} s");
+        Failure::new(FailureKind::TimedOut, message)
+            .hint("raise `upstreams.timeout` in mesh.yaml if it needs longer")
     }
 }
 
@@ -340,6 +332,23 @@ impl Reply {
             body: ReplyBody::Once(result),
         }
     }
+}
+
+/// The mesh's own card: public, and no interaction.
+fn is_public(call: &Call) -> bool {
+    matches!(
+        (&call.target, &call.operation),
+        (Target::Mesh, Operation::Card)
+    )
+}
+
+/// What is finished once it is begun, whoever goes away: half a registration
+/// with the outcome "cancelled" would be a trail that lies.
+const fn changes_the_mesh(call: &Call) -> bool {
+    matches!(
+        call.operation,
+        Operation::RegisterAgent(_) | Operation::RemoveAgent | Operation::Emit(_)
+    )
 }
 
 /// What of an operation is hashed into the trail.
@@ -363,36 +372,13 @@ fn input(operation: &Operation) -> &[u8] {
     }
 }
 
-fn outcome_of(case: &Case, failure: &Failure) -> DecisionOutcome {
-    let judged_no = case
-        .judgement
-        .as_ref()
-        .is_some_and(|judgement| !judgement.allowed);
-    match failure.kind {
-        FailureKind::Unauthenticated | FailureKind::Denied | FailureKind::BudgetExhausted => {
-            DecisionOutcome::Denied
-        }
-        // Refused to see it, which the caller is told as "there is none".
-        FailureKind::UnknownAgent if judged_no => DecisionOutcome::Denied,
-        _ => DecisionOutcome::Failed,
-    }
+fn bug() -> Failure {
+    Failure::new(
+        FailureKind::Internal,
+        "the mesh made a mistake; its log has the detail",
+    )
 }
 
-fn settle(case: &Case, used: u64) -> Effects {
-    let ledger = case
-        .reservation
-        .iter()
-        .map(|reserved: &Reservation| Entry::Settle {
-            reserved: reserved.clone(),
-            used,
-        })
-        .collect();
-    Effects { ledger, task: None }
-}
-
-/// The answer to who may not.
-pub(crate) fn denied(who: &Principal, action: Action, what: &str) -> Failure {
-    let message = format!("`{}` may not {} `{what}`", who.name(), action.name());
-    Failure::new(FailureKind::Denied, message)
-        .hint("a policy in policies/ has to permit it; kgents agents add --allow writes one")
+fn stopping() -> Failure {
+    Failure::new(FailureKind::Unavailable, "the mesh is shutting down")
 }

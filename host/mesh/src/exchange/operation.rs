@@ -1,15 +1,14 @@
 //! What is asked of the mesh itself: cards, routing without calling, the
-//! registry, pheromones, and the messages to its own agents.
+//! registry, pheromones.
 
-use super::case::Case;
-use super::{Done, Exchange, denied};
-use crate::own::Spoken;
-use crate::ports::{Action, Ask, Effects, Judgement, Resource};
+use super::interaction::Interaction;
+use super::{Done, Exchange, bug, stopping};
+use crate::ports::{Action, Ask, Judgement, Resource};
 use crate::principal::Principal;
 use crate::registry::{Agent, Entry, unknown};
-use kgents_audit::DecisionOutcome;
 use kgents_gateway::call::{
-    Call, Failure, FailureKind, Message, Operation, Payload, Registration, Target,
+    Call, Failure, FailureKind, Operation, Payload, PheromoneDraft, Registration, SenseFilter,
+    Target,
 };
 use kgents_gateway::card::Card;
 use std::sync::Arc;
@@ -17,6 +16,9 @@ use std::sync::Arc;
 /// What the mesh's own card says of it.
 const MESH_DESCRIPTION: &str =
     "An agent mesh: ask in plain language, and the agent that fits answers.";
+
+/// The resource of policies that stands for every type of pheromone.
+const EVERY_KIND: &str = "*";
 
 /// The mesh's own card; public.
 pub(super) fn mesh_card(base_url: &str) -> Payload {
@@ -27,94 +29,111 @@ pub(super) fn mesh_card(base_url: &str) -> Payload {
 impl Exchange {
     pub(super) async fn operation(
         &self,
-        case: &mut Case,
+        it: &mut Interaction,
         who: &Principal,
         call: &Call,
         base_url: &str,
     ) -> Result<Done, Failure> {
         let payload = match &call.operation {
-            Operation::Card => self.card(case, who, &call.target, base_url)?,
-            Operation::Route { text } => self.decide(case, who, text).await?,
-            Operation::ListAgents => self.list(case, who)?,
-            Operation::DescribeAgent => self.describe(case, who, &call.target)?,
-            Operation::RegisterAgent(registration) => {
-                self.register(case, who, registration).await?
-            }
-            Operation::RemoveAgent => self.remove(case, who, &call.target).await?,
-            Operation::Emit(draft) => {
-                let mut ask = Ask::new(Action::Emit, Resource::Pheromone(&draft.kind));
-                ask.target = draft.target.as_deref();
-                self.allow(case, who, ask, &draft.kind)?;
-                let (signals, draft) = (Arc::clone(&self.pheromones), draft.clone());
-                let (source, now) = (who.name().to_owned(), self.clock.now_ms());
-                blocking(move || signals.emit(&source, &draft, now)).await?
-            }
-            Operation::Sense(filter) => {
-                let kind = filter.kind.as_deref().unwrap_or("*");
-                self.allow(
-                    case,
-                    who,
-                    Ask::new(Action::Sense, Resource::Pheromone(kind)),
-                    kind,
-                )?;
-                self.pheromones.sense(filter, self.clock.now_ms())?
-            }
+            Operation::Card => self.card(it, who, &call.target, base_url)?,
+            Operation::Route { text } => self.decide(it, who, text).await?,
+            Operation::ListAgents => self.list(it, who)?,
+            Operation::DescribeAgent => self.describe(it, who, &call.target)?,
+            Operation::RegisterAgent(registration) => self.register(it, who, registration).await?,
+            Operation::RemoveAgent => self.remove(it, who, &call.target).await?,
+            Operation::Emit(draft) => self.emit(it, who, draft).await?,
+            Operation::Sense(filter) => self.sense(it, who, filter)?,
             Operation::SendMessage(_)
             | Operation::StreamMessage(_)
             | Operation::GetTask(_)
-            | Operation::CancelTask(_) => {
-                return Err(Failure::new(FailureKind::Internal, "a message got lost"));
-            }
+            | Operation::CancelTask(_) => return Err(bug()),
         };
-        Ok(Done::Once(payload, Effects::default()))
+        Ok(Done::Once(payload))
     }
 
-    fn allow(
+    async fn emit(
         &self,
-        case: &mut Case,
+        it: &mut Interaction,
         who: &Principal,
-        ask: Ask<'_>,
-        what: &str,
-    ) -> Result<(), Failure> {
-        let action = ask.action;
-        if self.judge(case, who, ask)?.allowed {
-            Ok(())
-        } else {
-            Err(denied(who, action, what))
+        draft: &PheromoneDraft,
+    ) -> Result<Payload, Failure> {
+        let mut ask = Ask::new(Action::Emit, Resource::Pheromone(&draft.kind));
+        ask.target = draft.target.as_deref();
+        // What is not a number from 0 to 1 is refused by the decider.
+        let percent = draft.intensity.unwrap_or(1.0).clamp(0.0, 1.0) * 100.0;
+        ask.intensity_percent = Some(percent.round() as u8);
+        self.allow(it, who, ask, &draft.kind)?;
+        self.intend(it).await?;
+        let (signals, draft) = (Arc::clone(&self.pheromones), draft.clone());
+        let (source, now) = (who.name().to_owned(), self.clock.now_ms());
+        blocking(move || signals.emit(&source, &draft, now)).await
+    }
+
+    /// Of one type, if the caller may sense it; else of all types, those that
+    /// the caller may.
+    fn sense(
+        &self,
+        it: &mut Interaction,
+        who: &Principal,
+        filter: &SenseFilter,
+    ) -> Result<Payload, Failure> {
+        let now = self.clock.now_ms();
+        if let Some(kind) = &filter.kind {
+            let ask = Ask::new(Action::Sense, Resource::Pheromone(kind));
+            self.allow(it, who, ask, kind)?;
+            return self.pheromones.sense(filter, &[], now);
         }
+        let kinds = self.pheromones.kinds();
+        let asks: Vec<Ask<'_>> = kinds
+            .iter()
+            .map(|kind| Ask::new(Action::Sense, Resource::Pheromone(kind)))
+            .collect();
+        let judged = self.judge_all(who, &asks)?;
+        let forbidden: Vec<&str> = kinds
+            .iter()
+            .zip(&judged)
+            .filter(|(_, judgement)| !judgement.allowed)
+            .map(|(kind, _)| kind.as_str())
+            .collect();
+        if forbidden.len() == kinds.len() {
+            // Nothing is in the air that they may sense: may they at all?
+            let ask = Ask::new(Action::Sense, Resource::Pheromone(EVERY_KIND));
+            self.allow(it, who, ask, EVERY_KIND)?;
+        } else {
+            it.judgement = judged.iter().find(|judgement| judgement.allowed).cloned();
+        }
+        self.pheromones.sense(filter, &forbidden, now)
     }
 
     /// The agent a path names, if the caller may see it.
     fn visible(
         &self,
-        case: &mut Case,
+        it: &mut Interaction,
         who: &Principal,
         target: &Target,
     ) -> Result<Arc<Agent>, Failure> {
         let Target::Agent(name) = target else {
-            return Err(Failure::new(
-                FailureKind::Internal,
-                "an agent's name got lost",
-            ));
+            return Err(bug());
         };
-        let directory = self.registry.directory();
+        let directory = self.evidence.directory();
         let agent = directory.agent(name).ok_or_else(|| unknown(name))?;
         let ask = Ask::new(Action::List, Resource::Agent(agent));
-        if self.judge(case, who, ask)?.allowed {
+        if self.judge(it, who, ask)? {
             Ok(Arc::clone(agent))
         } else {
+            it.hidden = true;
             Err(unknown(name))
         }
     }
 
     fn card(
         &self,
-        case: &mut Case,
+        it: &mut Interaction,
         who: &Principal,
         target: &Target,
         base_url: &str,
     ) -> Result<Payload, Failure> {
-        let agent = self.visible(case, who, target)?;
+        let agent = self.visible(it, who, target)?;
         let base_url = base_url.trim_end_matches('/');
         Ok(agent
             .card
@@ -123,34 +142,35 @@ impl Exchange {
 
     async fn decide(
         &self,
-        case: &mut Case,
+        it: &mut Interaction,
         who: &Principal,
         text: &str,
     ) -> Result<Payload, Failure> {
+        self.allow(it, who, Ask::new(Action::Ask, Resource::Mesh), "the mesh")?;
         let routed = self.route(who, text).await?;
         let decision = &routed.decision;
-        case.routed(
+        it.routed(
             crate::routing::method_name(decision),
             decision.confidence,
             decision.fallback,
         );
-        case.judgement = Some(routed.judgement.clone());
+        it.judgement = Some(routed.judgement.clone());
         if let Some(agent) = &decision.agent {
-            case.target.clone_from(agent);
+            it.target.clone_from(agent);
         }
-        Ok(Payload::of(&routed.to_json(&case.event)))
+        Ok(Payload::of(&routed.to_json(&it.event)))
     }
 
-    fn list(&self, case: &mut Case, who: &Principal) -> Result<Payload, Failure> {
-        let directory = self.registry.directory();
+    fn list(&self, it: &mut Interaction, who: &Principal) -> Result<Payload, Failure> {
+        let directory = self.evidence.directory();
         let agents: Vec<&Arc<Agent>> = directory.agents().collect();
         let asks: Vec<Ask<'_>> = agents
             .iter()
             .map(|agent| Ask::new(Action::List, Resource::Agent(agent)))
             .collect();
-        let judged = self.policy.judge(who, &asks)?;
+        let judged = self.judge_all(who, &asks)?;
         // The trail names a policy that let something be seen, if any did.
-        case.judgement = judged
+        it.judgement = judged
             .iter()
             .find(|judgement| judgement.allowed)
             .or_else(|| judged.first())
@@ -169,11 +189,11 @@ impl Exchange {
 
     fn describe(
         &self,
-        case: &mut Case,
+        it: &mut Interaction,
         who: &Principal,
         target: &Target,
     ) -> Result<Payload, Failure> {
-        let agent = self.visible(case, who, target)?;
+        let agent = self.visible(it, who, target)?;
         Ok(Payload::of(&self.shown(&agent)))
     }
 
@@ -213,25 +233,24 @@ impl Exchange {
 
     async fn register(
         &self,
-        case: &mut Case,
+        it: &mut Interaction,
         who: &Principal,
         registration: &Registration,
     ) -> Result<Payload, Failure> {
         // May they at all? Asked before anything is fetched for them.
         let wanted = registration.name.as_deref().unwrap_or("*").to_owned();
         let ask = Ask::new(Action::Register, Resource::AgentName(&wanted));
-        self.allow(case, who, ask, &wanted)?;
+        self.allow(it, who, ask, &wanted)?;
+        self.intend(it).await?;
         let entry = self.entry(registration).await?;
         if entry.name != wanted {
             let ask = Ask::new(Action::Register, Resource::AgentName(&entry.name));
-            self.allow(case, who, ask, &entry.name)?;
+            self.allow(it, who, ask, &entry.name)?;
         }
-        case.target.clone_from(&entry.name);
+        it.target.clone_from(&entry.name);
         let (registry, name) = (Arc::clone(&self.registry), entry.name.clone());
         let (revision, created) = blocking(move || registry.put(vec![entry])).await?;
-        self.metrics
-            .agents
-            .set(i64::try_from(self.registry.directory().len()).unwrap_or(0));
+        self.metrics.count_agents(self.registry.directory().len());
         let created = created.first().copied().unwrap_or(false);
         let answer = serde_json::json!({ "name": name, "revision": revision, "created": created });
         Ok(Payload::of(&answer))
@@ -267,74 +286,36 @@ impl Exchange {
 
     async fn remove(
         &self,
-        case: &mut Case,
+        it: &mut Interaction,
         who: &Principal,
         target: &Target,
     ) -> Result<Payload, Failure> {
-        let agent = self.visible(case, who, target)?;
+        let agent = self.visible(it, who, target)?;
         let name = agent.name.clone();
         self.allow(
-            case,
+            it,
             who,
             Ask::new(Action::Remove, Resource::Agent(&agent)),
             &name,
         )?;
-        case.target.clone_from(&name);
+        it.target.clone_from(&name);
+        self.intend(it).await?;
         let registry = Arc::clone(&self.registry);
         let gone = name.clone();
         let revision = blocking(move || registry.remove(&gone)).await?;
-        self.metrics
-            .agents
-            .set(i64::try_from(self.registry.directory().len()).unwrap_or(0));
+        self.metrics.count_agents(self.registry.directory().len());
         Ok(Payload::of(
             &serde_json::json!({ "name": name, "revision": revision }),
         ))
     }
 }
 
-/// A message to one of the mesh's own agents: planned, judged as the operation
-/// it asks for, done, worded.
-pub(super) fn own(
-    exchange: &Exchange,
-    case: &mut Case,
-    who: &Principal,
-    agent: &str,
-    message: &Message,
-) -> Result<Done, Failure> {
-    let asked = exchange.own.plan(agent, message)?;
-    let Some(operation) = asked.operation() else {
-        return Ok(Done::Once(
-            asked.unclear(&case.event, message),
-            Effects::default(),
-        ));
-    };
-    if let Some(ask) = crate::own::ask(operation) {
-        let (action, what) = (ask.action, crate::own::subject(operation).to_owned());
-        if !exchange.judge(case, who, ask)?.allowed {
-            return Err(denied(who, action, &what));
-        }
-    }
-    let now = exchange.clock.now_ms();
-    match exchange
-        .own
-        .perform(who, operation, &case.event, message, now)?
-    {
-        Spoken::Said(payload) => Ok(Done::Once(payload, Effects::default())),
-        Spoken::Changed(payload, applied) => {
-            let entry = applied.entry().clone();
-            let event = case.outcome(DecisionOutcome::Allowed, None, now);
-            let place = applied.conclude(event)?;
-            Ok(Done::Recorded(payload, place, Some(entry)))
-        }
-    }
-}
-
 /// Runs what blocks off the async threads.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
     tokio::task::spawn_blocking(work).await.map_err(|error| {
         tracing::error!(%error, "blocking work was cut off");
-        Failure::new(FailureKind::Unavailable, "the mesh is shutting down")
+        stopping()
     })?
 }

@@ -1,119 +1,115 @@
-//! A streamed answer: events pass one by one as they come. The outcome is
-//! recorded before the event that ends the stream, or before its end.
+//! A streamed answer: events pass one by one as they come. It ends with the
+//! event that ends the task's turn (A2A closes a stream when the task reaches a
+//! terminal or an interrupted state, or with a message), with a failure, or
+//! where the agent ends it. The outcome is durable before the event that ends
+//! the stream leaves, or before its end.
 
-use super::case::Case;
-use super::{Exchange, outcome_of, settle};
-use crate::tasks::TaskOwner;
+use super::interaction::Interaction;
+use crate::ports::Place;
 use futures_util::StreamExt;
-use futures_util::stream::BoxStream;
-use kgents_audit::DecisionOutcome;
-use kgents_gateway::call::{Failure, Payload};
-use kgents_gateway::facts::ResultFacts;
+use futures_util::stream::{self, BoxStream};
+use kgents_gateway::call::{Failure, FailureKind, Payload};
+use kgents_gateway::facts::{ResultFacts, TaskState};
+use std::time::Duration;
 
 /// Events on their way to the caller. Dropping it cancels the call, which is
 /// recorded as failed.
 pub struct EventStream {
-    exchange: Exchange,
-    /// Until the outcome is recorded.
-    open: Option<Case>,
+    interaction: Interaction,
     events: BoxStream<'static, Result<Payload, Failure>>,
-    task: Option<TaskOwner>,
-    tokens: u64,
+    idle: Duration,
+    /// What is still to be waited for before the last event leaves.
+    last: Option<(Place, Result<Payload, Failure>)>,
     ended: bool,
 }
 
 impl EventStream {
     pub(super) fn new(
-        exchange: Exchange,
-        case: Case,
+        interaction: Interaction,
         events: BoxStream<'static, Result<Payload, Failure>>,
+        idle: Duration,
     ) -> Self {
         Self {
-            exchange,
-            open: Some(case),
+            interaction,
             events,
-            task: None,
-            tokens: 0,
+            idle,
+            last: None,
             ended: false,
         }
     }
 
     /// The next event; `None` when all is said. A failure is the last event.
+    /// Losing the future before it resolves loses no event.
     pub async fn next(&mut self) -> Option<Result<Payload, Failure>> {
+        if let Some((place, _)) = &self.last {
+            let place = *place;
+            return self.leave(place).await;
+        }
         if self.ended {
             return None;
         }
-        match self.events.next().await {
+        let event = match tokio::time::timeout(self.idle, self.events.next()).await {
+            Ok(event) => event,
+            Err(_) => Some(Err(self.silent())),
+        };
+        match event {
             Some(Ok(payload)) => {
                 let facts = ResultFacts::of(&payload);
-                self.note(&facts);
-                if facts.terminal
-                    && let Err(lost) = self.conclude(None).await
-                {
-                    self.ended = true;
-                    return Some(Err(lost));
+                self.interaction.note(&facts);
+                if !ends_stream(&facts) {
+                    return Some(Ok(payload));
                 }
-                Some(Ok(payload))
+                let recorded = self.interaction.succeed();
+                self.end(recorded, Ok(payload)).await
             }
             Some(Err(failure)) => {
-                self.ended = true;
-                let lost = self.conclude(Some(&failure)).await.err();
-                Some(Err(lost.unwrap_or(failure)))
+                let recorded = self.interaction.fail(&failure);
+                self.end(recorded, Err(failure)).await
             }
             None => {
                 self.ended = true;
-                self.conclude(None).await.err().map(Err)
+                let lost = match self.interaction.succeed() {
+                    Ok(place) => self.interaction.kept(place).await.err(),
+                    Err(lost) => Some(lost),
+                };
+                lost.map(Err)
             }
         }
     }
 
-    fn note(&mut self, facts: &ResultFacts) {
-        // An agent may tell its usage more than once; the last is the total.
-        self.tokens = facts.tokens.unwrap_or(self.tokens);
-        let Some(case) = &self.open else { return };
-        if let (None, Some(task), Some(who), Some(agent)) =
-            (&self.task, &facts.task_id, &case.who, &case.agent)
-        {
-            self.task = self.exchange.new_owner(who, agent, task);
-        }
-    }
-
-    async fn conclude(&mut self, failure: Option<&Failure>) -> Result<(), Failure> {
-        match self.record(failure) {
-            Some(place) => self.exchange.audit.durable(place?).await,
-            None => Ok(()),
-        }
-    }
-
-    fn record(
+    async fn end(
         &mut self,
-        failure: Option<&Failure>,
-    ) -> Option<Result<crate::ports::Place, Failure>> {
-        let case = self.open.take()?;
-        let mut effects = settle(&case, self.tokens);
-        effects.task = self.task.take();
-        self.exchange.metrics.tokens.inc_by(self.tokens);
-        let (outcome, reason) = match failure {
-            None => (DecisionOutcome::Allowed, None),
-            Some(failure) => (outcome_of(&case, failure), Some(failure.kind.code())),
-        };
-        Some(
-            self.exchange
-                .append_outcome(&case, outcome, reason, effects),
-        )
+        recorded: Result<Place, Failure>,
+        event: Result<Payload, Failure>,
+    ) -> Option<Result<Payload, Failure>> {
+        self.ended = true;
+        // The agent has nothing more to say to this caller: hang up.
+        self.events = stream::empty().boxed();
+        match recorded {
+            Ok(place) => {
+                self.last = Some((place, event));
+                self.leave(place).await
+            }
+            Err(lost) => Some(Err(lost)),
+        }
+    }
+
+    /// Lets the last event go, once its outcome cannot be lost.
+    async fn leave(&mut self, place: Place) -> Option<Result<Payload, Failure>> {
+        let kept = self.interaction.kept(place).await;
+        let (_, event) = self.last.take()?;
+        Some(kept.and(event))
+    }
+
+    fn silent(&self) -> Failure {
+        let agent = self.interaction.agent.as_deref().unwrap_or("the agent");
+        let seconds = self.idle.as_secs_f32();
+        let message = format!("`{agent}` sent nothing for {seconds} s");
+        Failure::new(FailureKind::TimedOut, message)
+            .hint("raise `upstreams.timeout` in mesh.yaml if it needs longer")
     }
 }
 
-impl Drop for EventStream {
-    fn drop(&mut self) {
-        if let Some(case) = self.open.take() {
-            let mut effects = settle(&case, self.tokens);
-            effects.task = self.task.take();
-            let outcome = DecisionOutcome::Failed;
-            // The caller is gone: nobody waits for this to be durable.
-            let _ = self
-                .exchange
-                .append_outcome(&case, outcome, Some("CANCELLED"), effects);
-        }
-    }
+fn ends_stream(facts: &ResultFacts) -> bool {
+    facts.terminal || facts.state.is_some_and(TaskState::is_interrupted)
 }

@@ -1,7 +1,7 @@
 //! Calls about a task go to the agent that runs it, and only for the caller
 //! that owns it: another caller's task does not exist.
 
-use super::case::Case;
+use super::interaction::Interaction;
 use super::{Done, Exchange};
 use crate::ports::Action;
 use crate::principal::Principal;
@@ -12,28 +12,27 @@ use std::sync::Arc;
 impl Exchange {
     pub(super) async fn task(
         &self,
-        case: &mut Case,
+        it: &mut Interaction,
         who: &Principal,
         call: &Call,
-        task: &str,
-        action: Action,
+        (task, action): (&str, Action),
     ) -> Result<Done, Failure> {
         let agent = match &call.target {
             Target::Agent(name) => self.routing.named(name)?.0,
             Target::Mesh => self.owner_of(who, task)?,
         };
-        case.target.clone_from(&agent.name);
-        self.permit(case, who, &agent, action)?;
-        case.agent = Some(agent.name.clone());
+        it.target.clone_from(&agent.name);
+        self.permit(it, who, &agent, action)?;
+        it.agent = Some(agent.name.clone());
         self.check_owner(who, &agent, task)?;
-        self.intend(case, None).await?;
-        self.forward(case, who, call, &agent).await
+        self.intend(it).await?;
+        self.forward(it, who, call, &agent).await
     }
 
     /// The one agent on which the caller owns this task.
     pub(super) fn owner_of(&self, who: &Principal, task: &str) -> Result<Arc<Agent>, Failure> {
-        let agents = self.owners(who, task)?;
-        let directory = self.registry.directory();
+        let agents = self.evidence.owners(&caller(who), task)?;
+        let directory = self.evidence.directory();
         match agents.as_slice() {
             [one] => directory.agent(one).cloned().ok_or_else(|| not_found(task)),
             [] => Err(not_found(task)),
@@ -52,26 +51,20 @@ impl Exchange {
         agent: &Agent,
         task: &str,
     ) -> Result<(), Failure> {
-        let owned = self
-            .owners(who, task)?
-            .iter()
-            .any(|name| *name == agent.name);
-        if owned { Ok(()) } else { Err(not_found(task)) }
-    }
-
-    fn owners(&self, who: &Principal, task: &str) -> Result<Vec<String>, Failure> {
-        self.tasks.agents(&caller(who), task).map_err(|error| {
-            tracing::error!(code = error.code(), "task owners cannot be read");
-            Failure::new(FailureKind::Unavailable, "task owners cannot be read now")
-                .hint("check the disk of the data folder: kgents check")
-        })
+        let owners = self.evidence.owners(&caller(who), task)?;
+        if owners.contains(&agent.name) {
+            Ok(())
+        } else {
+            Err(not_found(task))
+        }
     }
 }
 
 /// The caller as task owners are kept: kind and entity, so that a user and an
-/// agent of one name are two.
+/// agent of one name are two. Where the operator lets anonymous callers in,
+/// they are one caller, since nobody can tell them apart.
 pub(super) fn caller(who: &Principal) -> String {
-    format!("{:?}/{}", who.kind(), who.entity())
+    format!("{}/{}", who.kind().name(), who.entity())
 }
 
 fn not_found(task: &str) -> Failure {

@@ -32,7 +32,7 @@ impl Window {
     }
 
     /// Number of the window that `now_ms` falls into.
-    const fn number(self, now_ms: u64) -> u64 {
+    pub(super) const fn number(self, now_ms: u64) -> u64 {
         match self {
             Self::Day => now_ms / 86_400_000,
             Self::Hour => now_ms / 3_600_000,
@@ -41,19 +41,21 @@ impl Window {
     }
 }
 
-/// Tokens of one account, in its current window.
+/// Tokens of one account, in its current window. What was moved here or from
+/// here is a share of every window from then on, like a grant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// How long a window is.
     pub window: Window,
     /// Number of the current window.
     window_number: u64,
-    /// What the operator grants in each window.
-    granted: u64,
+    /// What the operator grants in each window; `None` when no budget names the
+    /// account, and it is there only for what was moved to it.
+    granted: Option<u64>,
     /// What others moved here.
-    pub(super) moved_in: u64,
+    moved_in: u64,
     /// What was moved from here.
-    pub(super) moved_out: u64,
+    moved_out: u64,
     /// Used in this window.
     pub spent: u64,
     /// Set aside for interactions under way.
@@ -63,11 +65,13 @@ pub struct Account {
 }
 
 impl Account {
-    pub(super) const fn new(window: Window, now_ms: u64) -> Self {
+    /// An empty account. Its window is the first there is; the first entry
+    /// brings it to the one that entry falls into.
+    pub(super) const fn new(window: Window) -> Self {
         Self {
             window,
-            window_number: window.number(now_ms),
-            granted: 0,
+            window_number: 0,
+            granted: None,
             moved_in: 0,
             moved_out: 0,
             spent: 0,
@@ -79,17 +83,34 @@ impl Account {
     /// Everything this account may use in the window, but never less than what
     /// it has used and set aside already.
     pub fn allocated(&self) -> u64 {
-        let nominal = (self.granted + self.moved_in).saturating_sub(self.moved_out);
-        nominal.max(self.spent + self.reserved)
+        let nominal = self
+            .granted
+            .unwrap_or(0)
+            .saturating_add(self.moved_in)
+            .saturating_sub(self.moved_out);
+        nominal.max(self.bound())
     }
 
     /// What nobody has used or set aside.
     pub fn free(&self) -> u64 {
-        self.allocated() - self.spent - self.reserved
+        self.allocated().saturating_sub(self.bound())
     }
 
-    pub(super) const fn grant(&mut self, tokens: u64) {
+    const fn bound(&self) -> u64 {
+        self.spent.saturating_add(self.reserved)
+    }
+
+    pub(super) const fn grant(&mut self, tokens: Option<u64>) {
         self.granted = tokens;
+    }
+
+    /// Counts in windows of another length from now on. What was spent in the
+    /// old window counts in the one that is now current: never too generous.
+    pub(super) fn count_by(&mut self, window: Window, now_ms: u64) {
+        if self.window != window {
+            self.window = window;
+            self.window_number = window.number(now_ms);
+        }
     }
 
     /// Starts a new window when its time has come. A clock that went back
@@ -103,29 +124,76 @@ impl Account {
         }
     }
 
-    pub(super) fn reserve(&mut self, name: &str, tokens: u64) -> Result<(), Error> {
-        if self.free() < tokens {
-            return Err(Error::Insufficient {
-                account: name.to_owned(),
-                asked: tokens,
-                available: self.free(),
-            });
+    /// Fails unless this many are free.
+    pub(super) fn check(&self, name: &str, tokens: u64) -> Result<(), Error> {
+        if self.free() >= tokens {
+            return Ok(());
         }
-        self.reserved += tokens;
-        Ok(())
+        Err(Error::Insufficient {
+            account: name.to_owned(),
+            asked: tokens,
+            available: self.free(),
+        })
     }
 
-    /// Gives `reserved` back and charges `used`; what exceeds the reservation
-    /// is charged as far as there is anything free.
-    pub(super) fn settle(&mut self, reserved: u64, consumer: &str, used: u64, consumers: usize) {
-        // What is set aside is also allocated, so freeing it first lets the
-        // charge draw on it.
-        let allocated = self.allocated();
-        self.reserved = self.reserved.saturating_sub(reserved);
-        let charged = used.min(allocated - self.spent - self.reserved);
-        self.spent += charged;
-        let known = self.consumers.contains_key(consumer) || self.consumers.len() < consumers;
+    pub(super) const fn reserve(&mut self, tokens: u64) {
+        self.reserved = self.reserved.saturating_add(tokens);
+    }
+
+    pub(super) const fn release(&mut self, tokens: u64) {
+        self.reserved = self.reserved.saturating_sub(tokens);
+    }
+
+    /// What can be charged once `reserved` is given back: all that was used, or
+    /// as much as that and what is free cover.
+    pub(super) fn chargeable(&self, reserved: u64, used: u64) -> u64 {
+        // What is set aside is also allocated, so the charge may draw on it.
+        let kept = self.reserved.saturating_sub(reserved);
+        let left = self.allocated().saturating_sub(self.spent);
+        used.min(left.saturating_sub(kept))
+    }
+
+    pub(super) fn charge(&mut self, consumer: &str, tokens: u64, consumers_max: usize) {
+        self.spent = self.spent.saturating_add(tokens);
+        let known = self.consumers.contains_key(consumer) || self.consumers.len() < consumers_max;
         let name = if known { consumer } else { OTHERS };
-        *self.consumers.entry(name.to_owned()).or_default() += charged;
+        let used = self.consumers.entry(name.to_owned()).or_default();
+        *used = used.saturating_add(tokens);
+    }
+
+    /// Takes a charge back, where it is still counted.
+    pub(super) fn refund(&mut self, consumer: &str, tokens: u64) {
+        self.spent = self.spent.saturating_sub(tokens);
+        let known = self.consumers.contains_key(consumer);
+        let name = if known { consumer } else { OTHERS };
+        if let Some(used) = self.consumers.get_mut(name) {
+            *used = used.saturating_sub(tokens);
+        }
+    }
+
+    /// Number of the current window, to tell whether it is still the same.
+    pub(super) const fn window_number(&self) -> u64 {
+        self.window_number
+    }
+
+    pub(super) const fn take_in(&mut self, tokens: u64) {
+        self.moved_in = self.moved_in.saturating_add(tokens);
+    }
+
+    pub(super) const fn give_back(&mut self, tokens: u64) {
+        self.moved_in = self.moved_in.saturating_sub(tokens);
+    }
+
+    pub(super) const fn give_out(&mut self, tokens: u64) {
+        self.moved_out = self.moved_out.saturating_add(tokens);
+    }
+
+    pub(super) const fn take_back(&mut self, tokens: u64) {
+        self.moved_out = self.moved_out.saturating_sub(tokens);
+    }
+
+    /// Whether nothing would be lost without it.
+    pub(super) fn is_void(&self) -> bool {
+        self.granted.is_none() && self.moved_in == 0 && self.moved_out == 0 && self.bound() == 0
     }
 }

@@ -91,6 +91,15 @@ pub enum Error {
         /// What is there.
         available: u64,
     },
+    /// The account counts in windows of another length than the mesh, so a
+    /// token here is not a token there: moving one would make or lose some.
+    #[error("`{account}` counts by the {window}, the mesh does not: tokens cannot move between")]
+    OtherWindow {
+        /// The account asked for.
+        account: String,
+        /// How it counts: `day`, `hour` or `total`.
+        window: &'static str,
+    },
 }
 
 impl Error {
@@ -99,6 +108,7 @@ impl Error {
         match self {
             Self::NoAccount { .. } => "no-account",
             Self::Insufficient { .. } => "insufficient-tokens",
+            Self::OtherWindow { .. } => "other-window",
         }
     }
 }
@@ -114,18 +124,18 @@ impl Ledger {
     /// spent, reserved and moved stays; an account no longer granted keeps what
     /// was moved to it.
     pub fn configure(&mut self, budgets: &[Budget], now_ms: u64) {
-        for (name, account) in &mut self.accounts {
-            let granted = budgets.iter().find(|budget| budget.account == *name);
-            account.grant(granted.map_or(0, |budget| budget.tokens));
+        for account in self.accounts.values_mut() {
+            account.grant(None);
         }
         for budget in budgets {
             let account = self
                 .accounts
                 .entry(budget.account.clone())
-                .or_insert_with(|| Account::new(budget.window, now_ms));
-            account.window = budget.window;
-            account.grant(budget.tokens);
+                .or_insert_with(|| Account::new(budget.window));
+            account.count_by(budget.window, now_ms);
+            account.grant(Some(budget.tokens));
         }
+        self.accounts.retain(|_, account| !account.is_void());
     }
 
     /// The account that pays for `consumer`: its own when there is one, else
@@ -160,7 +170,8 @@ impl Ledger {
         for name in self.accounts.keys() {
             if let Some(account) = self.account(name, now_ms) {
                 for (consumer, tokens) in account.consumers {
-                    *used.entry(consumer).or_default() += tokens;
+                    let sum = used.entry(consumer).or_default();
+                    *sum = sum.saturating_add(tokens);
                 }
             }
         }
@@ -170,80 +181,113 @@ impl Ledger {
         used
     }
 
-    /// Applies an entry, checking that it is covered.
+    /// Applies what is asked for, and returns what was done, which is what has
+    /// to be recorded: a settlement charges no more than is covered.
     ///
     /// # Errors
     /// When the account is missing or has not enough; nothing is changed then.
-    pub fn apply(&mut self, entry: &Entry, now_ms: u64) -> Result<(), Error> {
-        match entry {
+    pub fn apply(&mut self, asked: Entry, now_ms: u64) -> Result<Entry, Error> {
+        let done = match asked {
             Entry::Reserve(reservation) => {
                 let account = self.open(&reservation.account, now_ms)?;
-                account.reserve(&reservation.account, reservation.tokens)
+                account.check(&reservation.account, reservation.tokens)?;
+                Entry::Reserve(reservation)
             }
             Entry::Settle { reserved, used } => {
                 let account = self.open(&reserved.account, now_ms)?;
-                account.settle(reserved.tokens, &reserved.consumer, *used, CONSUMERS_MAX);
-                Ok(())
+                let used = account.chargeable(reserved.tokens, used);
+                Entry::Settle { reserved, used }
             }
-            Entry::Allocate { account, tokens } => self.allocate(account, *tokens, now_ms),
+            Entry::Allocate { account, tokens } => {
+                self.check_allocation(&account, tokens, now_ms)?;
+                Entry::Allocate { account, tokens }
+            }
             Entry::Charge {
-                account: name,
+                account,
                 consumer,
                 tokens,
             } => {
-                let account = self.open(name, now_ms)?;
-                account.reserve(name, *tokens)?;
-                account.settle(*tokens, consumer, *tokens, CONSUMERS_MAX);
-                Ok(())
+                self.open(&account, now_ms)?.check(&account, tokens)?;
+                Entry::Charge {
+                    account,
+                    consumer,
+                    tokens,
+                }
             }
-        }
+        };
+        self.replay(&done, now_ms);
+        Ok(done)
     }
 
-    /// Takes back an allocation or charge that could not be recorded.
-    pub fn undo(&mut self, entry: &Entry, now_ms: u64) {
-        match entry {
-            Entry::Allocate { account, tokens } if account != MESH_ACCOUNT => {
-                if let Ok(account) = self.open(account, now_ms) {
-                    account.moved_in = account.moved_in.saturating_sub(*tokens);
-                }
-                if let Ok(mesh) = self.open(MESH_ACCOUNT, now_ms) {
-                    mesh.moved_out = mesh.moved_out.saturating_sub(*tokens);
+    /// Does again what was done at `at_ms`. It was covered then, so nothing is
+    /// checked: not even a budget that was cut since changes the past.
+    pub fn replay(&mut self, done: &Entry, at_ms: u64) {
+        match done {
+            Entry::Reserve(Reservation {
+                account, tokens, ..
+            }) => self.entry(account, at_ms).reserve(*tokens),
+            Entry::Settle { reserved, used } => {
+                let account = self.entry(&reserved.account, at_ms);
+                account.release(reserved.tokens);
+                account.charge(&reserved.consumer, *used, CONSUMERS_MAX);
+            }
+            Entry::Allocate { account, tokens } => {
+                if account != MESH_ACCOUNT {
+                    self.entry(MESH_ACCOUNT, at_ms).give_out(*tokens);
+                    self.entry(account, at_ms).take_in(*tokens);
                 }
             }
             Entry::Charge {
-                account, tokens, ..
+                account,
+                consumer,
+                tokens,
+            } => self
+                .entry(account, at_ms)
+                .charge(consumer, *tokens, CONSUMERS_MAX),
+        }
+    }
+
+    /// Takes back an allocation or charge, made at `at_ms`, whose record was
+    /// lost. What others did meanwhile stays.
+    pub fn undo(&mut self, done: &Entry, at_ms: u64) {
+        match done {
+            Entry::Allocate { account, tokens } if account != MESH_ACCOUNT => {
+                self.entry(account, at_ms).give_back(*tokens);
+                self.entry(MESH_ACCOUNT, at_ms).take_back(*tokens);
+                self.accounts.retain(|_, account| !account.is_void());
+            }
+            Entry::Charge {
+                account,
+                consumer,
+                tokens,
             } => {
-                if let Ok(account) = self.open(account, now_ms) {
-                    account.spent = account.spent.saturating_sub(*tokens);
+                let account = self.entry(account, at_ms);
+                // A window that has passed has forgotten the charge already.
+                if account.window_number() <= account.window.number(at_ms) {
+                    account.refund(consumer, *tokens);
                 }
             }
             Entry::Allocate { .. } | Entry::Reserve(_) | Entry::Settle { .. } => {}
         }
     }
 
-    fn allocate(&mut self, name: &str, tokens: u64, now_ms: u64) -> Result<(), Error> {
+    fn check_allocation(&mut self, name: &str, tokens: u64, now_ms: u64) -> Result<(), Error> {
         let mesh = self.open(MESH_ACCOUNT, now_ms)?;
+        let window = mesh.window;
         if name == MESH_ACCOUNT {
             return Ok(());
         }
-        if mesh.free() < tokens {
-            return Err(Error::Insufficient {
-                account: MESH_ACCOUNT.to_owned(),
-                asked: tokens,
-                available: mesh.free(),
-            });
+        mesh.check(MESH_ACCOUNT, tokens)?;
+        match self.accounts.get(name) {
+            Some(account) if account.window != window => Err(Error::OtherWindow {
+                account: name.to_owned(),
+                window: account.window.name(),
+            }),
+            _ => Ok(()),
         }
-        mesh.moved_out = mesh.moved_out.saturating_add(tokens);
-        let window = mesh.window;
-        let account = self
-            .accounts
-            .entry(name.to_owned())
-            .or_insert_with(|| Account::new(window, now_ms));
-        account.roll(now_ms);
-        account.moved_in = account.moved_in.saturating_add(tokens);
-        Ok(())
     }
 
+    /// An account that must be there, in the window of `now_ms`.
     fn open(&mut self, name: &str, now_ms: u64) -> Result<&mut Account, Error> {
         let account = self
             .accounts
@@ -253,6 +297,20 @@ impl Ledger {
             })?;
         account.roll(now_ms);
         Ok(account)
+    }
+
+    /// An account that is made when it is not there, counting like the mesh.
+    fn entry(&mut self, name: &str, at_ms: u64) -> &mut Account {
+        let window = self
+            .accounts
+            .get(MESH_ACCOUNT)
+            .map_or_else(Window::default, |mesh| mesh.window);
+        let account = self
+            .accounts
+            .entry(name.to_owned())
+            .or_insert_with(|| Account::new(window));
+        account.roll(at_ms);
+        account
     }
 }
 
@@ -285,8 +343,8 @@ mod tests {
     #[test]
     fn nobody_gets_more_than_is_free_and_is_told_how_much_is() {
         let mut ledger = ledger(100);
-        ledger.apply(&Entry::Reserve(reserve(60)), 0).unwrap();
-        let error = ledger.apply(&Entry::Reserve(reserve(60)), 0).unwrap_err();
+        ledger.apply(Entry::Reserve(reserve(60)), 0).unwrap();
+        let error = ledger.apply(Entry::Reserve(reserve(60)), 0).unwrap_err();
         assert_eq!(
             error,
             Error::Insufficient {
@@ -300,10 +358,10 @@ mod tests {
     #[test]
     fn a_settlement_refunds_what_was_not_used() {
         let mut ledger = ledger(100);
-        ledger.apply(&Entry::Reserve(reserve(60)), 0).unwrap();
+        ledger.apply(Entry::Reserve(reserve(60)), 0).unwrap();
         ledger
             .apply(
-                &Entry::Settle {
+                Entry::Settle {
                     reserved: reserve(60),
                     used: 10,
                 },
@@ -322,7 +380,7 @@ mod tests {
             account: "translation".into(),
             tokens: 30,
         };
-        ledger.apply(&give, 0).unwrap();
+        ledger.apply(give, 0).unwrap();
         assert_eq!(ledger.account("mesh", 0).unwrap().allocated(), 70);
         assert_eq!(ledger.account("translation", 0).unwrap().free(), 30);
         let more = Entry::Allocate {
@@ -330,7 +388,7 @@ mod tests {
             tokens: 71,
         };
         assert_eq!(
-            ledger.apply(&more, 0).unwrap_err().code(),
+            ledger.apply(more, 0).unwrap_err().code(),
             "insufficient-tokens"
         );
     }
@@ -338,17 +396,17 @@ mod tests {
     #[test]
     fn a_new_day_forgets_what_was_spent_but_not_what_is_reserved() {
         let mut ledger = ledger(100);
-        ledger.apply(&Entry::Reserve(reserve(60)), 0).unwrap();
+        ledger.apply(Entry::Reserve(reserve(60)), 0).unwrap();
         ledger
             .apply(
-                &Entry::Settle {
+                Entry::Settle {
                     reserved: reserve(60),
                     used: 50,
                 },
                 0,
             )
             .unwrap();
-        ledger.apply(&Entry::Reserve(reserve(20)), 0).unwrap();
+        ledger.apply(Entry::Reserve(reserve(20)), 0).unwrap();
         let mesh = ledger.account("mesh", DAY_MS).unwrap();
         assert_eq!((mesh.spent, mesh.reserved, mesh.free()), (0, 20, 80));
         assert!(ledger.top_consumers(5, DAY_MS).is_empty());
@@ -357,7 +415,7 @@ mod tests {
     #[test]
     fn a_budget_cut_below_what_is_spent_leaves_nothing_free() {
         let mut ledger = ledger(100);
-        ledger.apply(&Entry::Reserve(reserve(80)), 0).unwrap();
+        ledger.apply(Entry::Reserve(reserve(80)), 0).unwrap();
         let cut = Budget {
             account: "mesh".into(),
             tokens: 50,
@@ -365,6 +423,93 @@ mod tests {
         };
         ledger.configure(&[cut], 0);
         assert_eq!(ledger.account("mesh", 0).unwrap().free(), 0);
+    }
+
+    fn budget(account: &str, tokens: u64, window: Window) -> Budget {
+        Budget {
+            account: account.into(),
+            tokens,
+            window,
+        }
+    }
+
+    #[test]
+    fn tokens_do_not_move_between_windows_of_another_length() {
+        let mut ledger = Ledger::default();
+        let mesh = budget(MESH_ACCOUNT, 100, Window::Day);
+        ledger.configure(&[mesh, budget("hourly", 5, Window::Hour)], 0);
+        let give = Entry::Allocate {
+            account: "hourly".into(),
+            tokens: 1,
+        };
+        assert_eq!(ledger.apply(give, 0).unwrap_err().code(), "other-window");
+    }
+
+    #[test]
+    fn an_undone_allocation_leaves_no_account_behind_that_would_pay() {
+        let mut ledger = ledger(100);
+        let before = ledger.clone();
+        let give = Entry::Allocate {
+            account: "ada".into(),
+            tokens: 30,
+        };
+        let done = ledger.apply(give, 0).unwrap();
+        assert_eq!(ledger.payer("ada"), "ada");
+        ledger.undo(&done, 0);
+        assert_eq!(ledger.payer("ada"), MESH_ACCOUNT);
+        assert_eq!(ledger, before);
+    }
+
+    #[test]
+    fn a_charge_is_undone_only_in_the_window_it_fell_into() {
+        let mut ledger = ledger(100);
+        let charge = |tokens| Entry::Charge {
+            account: "mesh".into(),
+            consumer: "ada".into(),
+            tokens,
+        };
+        let old = ledger.apply(charge(40), 0).unwrap();
+        ledger.apply(charge(10), DAY_MS).unwrap();
+        ledger.undo(&old, 0);
+        assert_eq!(ledger.account("mesh", DAY_MS).unwrap().spent, 10);
+        ledger.undo(&charge(10), DAY_MS);
+        assert_eq!(ledger.account("mesh", DAY_MS).unwrap().free(), 100);
+    }
+
+    #[test]
+    fn a_budget_may_change_the_length_of_its_window_either_way() {
+        let mut ledger = ledger(100);
+        let now = 20_000 * DAY_MS;
+        ledger.apply(Entry::Reserve(reserve(10)), now).unwrap();
+        for window in [Window::Hour, Window::Day, Window::Hour] {
+            ledger.configure(&[budget("mesh", 100, window)], now);
+            let charge = Entry::Charge {
+                account: "mesh".into(),
+                consumer: "ada".into(),
+                tokens: 10,
+            };
+            ledger.apply(charge, now).unwrap();
+        }
+        let mesh = ledger.account("mesh", now).unwrap();
+        assert_eq!((mesh.spent, mesh.reserved), (30, 10));
+        let next = ledger.account("mesh", now + DAY_MS / 24).unwrap();
+        assert_eq!((next.spent, next.reserved), (0, 10));
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_gives_nothing_away() {
+        let mut ledger = ledger(100);
+        let charge = |tokens| Entry::Charge {
+            account: "mesh".into(),
+            consumer: "ada".into(),
+            tokens,
+        };
+        ledger.apply(charge(60), 2 * DAY_MS).unwrap();
+        ledger.apply(charge(40), DAY_MS).unwrap();
+        assert_eq!(
+            ledger.apply(charge(1), DAY_MS).unwrap_err().code(),
+            "insufficient-tokens"
+        );
     }
 
     fn entries() -> impl Strategy<Value = Vec<(Entry, u64)>> {
@@ -393,6 +538,7 @@ mod tests {
         #[test]
         fn tokens_are_conserved_whatever_happens(entries in entries()) {
             let mut ledger = ledger(1_000);
+            let mut replayed = ledger.clone();
             let mut now = 0;
             let mut open: Vec<Reservation> = Vec::new();
             for (entry, days) in entries {
@@ -405,11 +551,13 @@ mod tests {
                     },
                     other => other,
                 };
-                if ledger.apply(&entry, now).is_ok() {
-                    if let Entry::Reserve(reservation) = entry {
+                if let Ok(done) = ledger.apply(entry, now) {
+                    replayed.replay(&done, now);
+                    if let Entry::Reserve(reservation) = done {
                         open.push(reservation);
                     }
                 }
+                prop_assert_eq!(&replayed, &ledger);
                 let total: u64 = ledger.accounts().map(|(_, a)| a.allocated()).sum();
                 prop_assert_eq!(total, 1_000);
                 for (_, account) in ledger.accounts() {

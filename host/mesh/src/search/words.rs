@@ -26,7 +26,7 @@ pub fn normalise(text: &str) -> String {
 }
 
 /// At most [`QUESTION_BYTES_MAX`] bytes, cut at a character.
-fn clip(text: &str) -> &str {
+pub fn clip(text: &str) -> &str {
     let mut end = text.len().min(QUESTION_BYTES_MAX);
     while !text.is_char_boundary(end) {
         end -= 1;

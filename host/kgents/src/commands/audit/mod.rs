@@ -15,7 +15,8 @@ use crate::client::chain;
 use crate::clock;
 use crate::exit::{Exit, Failure};
 use crate::output::{Style, safe};
-use trail::{Entry, Latest, line};
+
+pub use trail::{Entry, Latest, line};
 
 /// Name of the trail's folder in the data folder.
 const AUDIT_DIR: &str = "audit";
@@ -57,7 +58,8 @@ fn verify(args: &VerifyArgs, context: &Context) -> Result<Exit, Failure> {
     Ok(if report.ok { Exit::Done } else { Exit::Failed })
 }
 
-fn verdict(report: &Report, style: &Style) -> String {
+/// A report for a person.
+pub fn verdict(report: &Report, style: &Style) -> String {
     let mut lines = Vec::new();
     match &report.first_bad {
         None => lines.push(format!(

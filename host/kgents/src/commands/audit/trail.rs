@@ -21,6 +21,38 @@ pub enum Entry {
     Unknown(Unknown),
 }
 
+impl Entry {
+    /// The event's name.
+    pub fn event(&self) -> &str {
+        match self {
+            Self::Ended(event) => &event.metadata.name,
+            Self::Unknown(unknown) => &unknown.event,
+        }
+    }
+
+    /// The decision in a few words: how it ended, by which policy of how many,
+    /// under which name.
+    pub fn verdict(&self) -> String {
+        let Self::Ended(event) = self else {
+            return format!("unknown · {}", self.event());
+        };
+        let decision = &event.spec.decision;
+        let how = match decision.outcome {
+            DecisionOutcome::Allowed => "allowed",
+            DecisionOutcome::Denied => "denied",
+            DecisionOutcome::Failed => "failed",
+        };
+        let checked = match decision.policies_checked.len() {
+            1 => "1 policy".to_owned(),
+            count => format!("{count} policies"),
+        };
+        let policy = &decision.policy;
+        let latency_ms = decision.latency_ms;
+        let name = self.event();
+        format!("{how} by {policy} · {checked} checked · {latency_ms} ms · {name}")
+    }
+}
+
 /// An intent without an outcome.
 #[derive(Clone, Debug, Serialize)]
 pub struct Unknown {
