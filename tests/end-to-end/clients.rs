@@ -4,8 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use kgents_tests::{Mesh, root, target};
+use kgents_tests::{Mesh, Setup, root, target};
 use serde_json::Value;
+
+/// Everyone may use the agent that the script serves.
+const EVERYONE: &str = "@id(\"counter\") permit (principal in Group::\"everyone\", \
+    action in [Action::\"use\"], resource == Agent::\"python-counter\");";
 
 /// A Python with what `requirements.txt` pins, made once and kept; or why not.
 fn python() -> Result<PathBuf, String> {
@@ -82,7 +86,10 @@ fn the_official_python_client_sends_streams_gets_and_cancels_through_the_mesh() 
             return;
         }
     };
-    let mesh = Mesh::start();
+    let mesh = Mesh::with(Setup {
+        files: vec![("policies/counter.cedar".into(), EVERYONE.into())],
+        ..Setup::default()
+    });
     let done = script(&python, "a2a_python.py", &mesh);
     let steps: Vec<&str> = done
         .iter()

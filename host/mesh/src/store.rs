@@ -21,6 +21,9 @@ const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta/1");
 const LEDGER: &str = "ledger";
 const REVISION: &str = "revision";
 
+/// Keys and what is stored under them.
+pub type Rows = Vec<(String, Vec<u8>)>;
+
 /// The store failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -93,7 +96,7 @@ impl Store {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn cards(&self) -> Result<(u64, Vec<(String, Vec<u8>)>), Error> {
+    pub fn cards(&self) -> Result<(u64, Rows), Error> {
         let read = self.db.begin_read()?;
         let revision = match read.open_table(META)?.get(REVISION)? {
             Some(value) => decode(REVISION, value.value())?,

@@ -15,7 +15,7 @@ use crate::{config::folder::POLICIES, templates};
 /// How long the mesh may take to notice: its watcher needs well below a second.
 const NOTICE_MS: u64 = 5_000;
 /// Between two looks.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Somebody with an identity and nothing else: what it may do, everyone may.
 const ANYONE: &str = "/users/kgents-anyone";
 

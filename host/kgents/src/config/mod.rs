@@ -32,8 +32,6 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The mesh folder, absolute; none means the built-in defaults.
     pub mesh_dir: Option<PathBuf>,
-    /// The local operator's name: SPIFFE path `/users/<operator>`.
-    pub operator: String,
     /// Where the packed model would lie; none without a home folder.
     pub model_path: Option<PathBuf>,
     /// How a user calls this program for this mesh, from any shell.
@@ -68,17 +66,15 @@ impl Config {
     /// # Errors
     /// Every mistake in every file of the folder.
     pub fn load(environment: &Environment, start: Start) -> Result<Self, Problems> {
-        let operator = environment.operator();
         let mesh_dir = mesh_dir(&environment.current_dir, start.mesh_dir)?;
         let content = match &mesh_dir {
             Some(dir) => folder::read(dir)?,
-            None => folder::built_in(&operator)?,
+            None => folder::built_in(&environment.operator())?,
         };
         Ok(Self {
             invocation: environment.invocation(&start.data_dir),
             data_dir: start.data_dir,
             mesh_dir,
-            operator,
             model_path: environment.model_path(),
             verbosity: start.verbosity,
             mesh: content.mesh,
@@ -139,7 +135,6 @@ mod tests {
         assert_eq!(built_in.mesh, written.mesh);
         assert_eq!(built_in.budgets, written.budgets);
         assert_eq!(built_in.policies, written.policies);
-        assert_eq!(built_in.operator, "ada");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, he
 use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited, StreamBody};
 use hyper::body::{Frame, Incoming};
 use kgents_gateway::call::{Failure, FailureKind, ReplyHead};
+use kgents_gateway::reply::EVENT_STREAM;
 use kgents_gateway::{Encoded, ReplyShape, RequestHead, accepts, decode};
 use kgents_mesh::exchange::{Arrival, EventStream, Exchange, Reply, ReplyBody};
 use kgents_mesh::policy::PolicyStore;
@@ -159,13 +160,10 @@ fn respond(reply: Reply, shape: ReplyShape) -> Response<Body> {
         ReplyBody::Once(result) if shape.stream && result.is_ok() => {
             let event = shape.event(result.as_ref());
             let frames = stream::iter([Ok(Frame::data(event))]).boxed();
-            streamed(&head, shape.content_type(), frames)
+            streamed(&head, EVENT_STREAM, frames)
         }
         ReplyBody::Once(result) => whole(&head, shape.unary(result.as_ref())),
-        ReplyBody::Events(events) => {
-            let content_type = shape.content_type();
-            streamed(&head, content_type, frames(events, shape))
-        }
+        ReplyBody::Events(events) => streamed(&head, EVENT_STREAM, frames(events, shape)),
     }
 }
 

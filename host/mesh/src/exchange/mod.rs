@@ -2,8 +2,9 @@
 //! wherever it entered.
 //!
 //! 1. arrive · 2. who · 3. where to, and may they · 4. reserve · 5. intend ·
-//! 6. do · 7. remember. One audit event per interaction: allowed, denied or
-//! failed; recorded durably before the last byte of the answer leaves.
+//! 6. do · 7. remember.
+//!
+//! One audit event per interaction: allowed, denied or failed; recorded durably before the last byte of the answer leaves.
 //!
 //! An interaction is a call that a codec understood. What no codec understood
 //! asks nothing of anybody: it is answered in its protocol's words and counted

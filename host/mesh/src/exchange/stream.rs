@@ -15,7 +15,8 @@ use std::time::Duration;
 /// Events on their way to the caller. Dropping it cancels the call, which is
 /// recorded as failed.
 pub struct EventStream {
-    interaction: Interaction,
+    /// Boxed, since an answer at once should not be as large as this.
+    interaction: Box<Interaction>,
     events: BoxStream<'static, Result<Payload, Failure>>,
     idle: Duration,
     /// What is still to be waited for before the last event leaves.
@@ -30,7 +31,7 @@ impl EventStream {
         idle: Duration,
     ) -> Self {
         Self {
-            interaction,
+            interaction: Box::new(interaction),
             events,
             idle,
             last: None,

@@ -63,7 +63,7 @@ async fn running(context: &Context, run: &Run) -> Vec<Finding> {
         Err(error) => Err(error),
     };
     findings.push(match probed {
-        Ok((status, _)) if status.is_success() => Finding::ok("readiness", "it takes requests"),
+        Ok((status, body)) if status.is_success() => ready(&String::from_utf8_lossy(&body)),
         Ok((status, body)) => {
             let mend = "the mesh's log has the details";
             Finding::fail(
@@ -79,6 +79,18 @@ async fn running(context: &Context, run: &Run) -> Vec<Finding> {
         ),
     });
     findings
+}
+
+/// A mesh that takes requests, perhaps with something to say about itself.
+fn ready(body: &str) -> Finding {
+    match body.trim() {
+        "" | "ready" => Finding::ok("readiness", "it takes requests"),
+        remark => Finding::warn(
+            "readiness",
+            remark,
+            "correct what is named there; what was in force before stays until then",
+        ),
+    }
 }
 
 /// What an unready mesh says of itself.
@@ -112,6 +124,14 @@ fn port(config: &Config) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ready_mesh_whose_policies_are_broken_is_not_all_well() {
+        assert_eq!(ready("ready\n").level, super::super::Level::Ok);
+        let finding = ready("ready, but the newest policies are not in force:\na.cedar:1\n");
+        assert_eq!(finding.level, super::super::Level::Warn);
+        assert!(finding.message.ends_with("a.cedar:1"));
+    }
 
     #[test]
     fn an_unready_mesh_is_quoted_briefly() {

@@ -8,7 +8,7 @@ use super::stage::Stage;
 const VISITOR: &str = "visitor>";
 
 /// Shows what somebody else may and may not.
-pub async fn show(stage: &mut Stage, callers: &Callers) {
+pub async fn show(stage: &mut Stage, callers: &Callers, has_model: bool) {
     let visitor = (VISITOR, &callers.visitor);
     let balance = Plain {
         title: "Somebody else may ask b-gent for a balance, as policies/visitors.cedar says",
@@ -40,7 +40,6 @@ pub async fn show(stage: &mut Stage, callers: &Callers) {
         says: "42",
         needs_model: true,
     };
-    let has_model = true;
     questions::ask(stage, visitor, &sum, has_model).await;
 
     let mut step = stage.begin("Without an identity nobody gets in");

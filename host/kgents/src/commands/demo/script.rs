@@ -62,7 +62,7 @@ pub async fn play(
     register(stage, context, &callers, &[&calc, &text_stats]).await;
     list(stage, &callers).await;
     ask_around(stage, &callers, facts.encoder.is_some()).await;
-    rights::show(stage, &callers).await;
+    rights::show(stage, &callers, facts.encoder.is_some()).await;
     text_stats.close().await;
     rights::unreachable(stage, &callers).await;
     trail::tail(stage, context);

@@ -149,11 +149,11 @@ impl Stage {
 
     /// Ends a step: tells the last thing that was recorded, and whether it went
     /// as promised.
-    pub fn end(&mut self, mut step: Step, kept: Kept) {
+    pub fn end(&mut self, mut step: Step, mut kept: Kept) {
         if let Some((dir, latest)) = &mut self.trail {
             match latest.read(dir) {
                 Ok(()) => step.events = latest.take(),
-                Err(error) => tracing::debug!(%error, "the trail cannot be read"),
+                Err(error) => kept = kept.and(Err(format!("the trail cannot be read: {error}"))),
             }
         }
         step.took_ms = step
