@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use kgents_tests::{Agent, Client, Mesh, Setup, until};
+use kgents_tests::{Agent, Mesh, Setup, until};
 use serde_json::json;
 
 #[test]
@@ -65,6 +65,7 @@ fn a_card_that_cannot_be_used_is_refused_with_the_field_named() {
     ];
     for (what, body, field) in cases {
         let answer = mesh.client().post("/v1/agents", &body);
+        assert_ne!(answer.status, 200, "{what}: {}", answer.text());
         let refusal = answer.refusal();
         let expected = [(400, "INVALID_PARAMS"), (422, "REFUSED")];
         assert!(
@@ -123,13 +124,7 @@ fn mistakes_in_the_mesh_folder_are_all_told_with_file_and_line() {
         ],
         ..Setup::default()
     });
-    let output = mesh
-        .up_command()
-        .args(["--output", "json"])
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    let text = String::from_utf8(output.stdout).unwrap();
+    let text = mesh.refuses_to_start().ended(1).stdout;
     for expected in [
         "trust_domain",
         "line 1",
@@ -180,17 +175,21 @@ fn a_broken_policy_leaves_the_last_good_ones_in_force_and_is_shown() {
 }
 
 #[test]
-fn a_mesh_does_not_start_with_policies_that_do_not_load() {
-    let mut mesh = Mesh::folders(Setup {
+fn a_mesh_that_starts_with_policies_that_do_not_load_denies_everything_and_says_so() {
+    let mesh = Mesh::with(Setup {
         files: vec![("policies/broken.cedar".into(), "permit (everyone);".into())],
         ..Setup::default()
     });
-    let output = mesh.up_command().output().unwrap();
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
-    let text = String::from_utf8(output.stderr).unwrap();
-    assert!(text.contains("broken.cedar"), "{text}");
+    let page = mesh.page("/readyz").text();
+    assert!(page.contains("broken.cedar"), "{page}");
+    let denied = mesh.client().say("/agents/echo", "hello");
+    assert_eq!(denied.status, 404, "{}", denied.text());
+    assert!(mesh.log().contains("broken.cedar"), "{}", mesh.log());
+    let check = mesh.cli(&["check"]).ended(1);
+    assert!(check.stdout.contains("broken.cedar"), "{check:?}");
     fs::remove_file(mesh.dir().join("policies/broken.cedar")).unwrap();
-    mesh.up();
-    let client: Client = mesh.client();
-    assert_eq!(client.say("/agents/echo", "hello").status, 200);
+    until("the good policies to come into force", || {
+        let answer = mesh.client().say("/agents/echo", "hello");
+        (answer.status == 200).then_some(())
+    });
 }

@@ -7,13 +7,7 @@ use serde_json::{Value, json};
 #[test]
 fn a_second_mesh_on_the_same_data_folder_is_refused_with_a_hint() {
     let mesh = Mesh::start();
-    let output = mesh
-        .up_command()
-        .args(["--output", "json"])
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let told = mesh.refuses_to_start().ended(1).json();
     assert_eq!(told["error"]["code"], "ALREADY_RUNNING", "{told}");
     assert!(
         told["error"]["hint"].as_str().unwrap().contains("--data"),

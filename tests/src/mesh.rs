@@ -162,8 +162,27 @@ impl Mesh {
         });
     }
 
-    /// `kgents up` as this mesh is started, for one that shall not start.
-    pub fn up_command(&self) -> Command {
+    /// Starts the process where it has to refuse, and waits for that.
+    ///
+    /// # Panics
+    /// When it stays instead.
+    #[track_caller]
+    pub fn refuses_to_start(&self) -> Ran {
+        let mut command = self.up_command();
+        command.args(["--output", "json"]);
+        let (stdout, stderr) = (self.scratch().join("out"), self.scratch().join("err"));
+        command.stdout(File::create(&stdout).unwrap());
+        command.stderr(File::create(&stderr).unwrap());
+        let mut child = Killed(command.spawn().unwrap());
+        let status = until("the mesh to refuse to start", || child.0.try_wait().unwrap());
+        Ran {
+            code: status.code().unwrap_or(-1),
+            stdout: fs::read_to_string(stdout).unwrap(),
+            stderr: fs::read_to_string(stderr).unwrap(),
+        }
+    }
+
+    fn up_command(&self) -> Command {
         let mut command = self.command();
         command
             .arg("up")
@@ -282,10 +301,13 @@ impl Mesh {
         assert_eq!(added["in_force"], true, "{added}");
     }
 
-    /// The trail's newest entries, oldest first.
+    /// The trail, oldest first.
+    ///
+    /// # Panics
+    /// When it cannot be read.
     pub fn trail(&self) -> Vec<Value> {
-        let ran = self.cli(&["audit", "tail", "-n", "1000000", "--output", "json"]);
-        ran.ended(0).lines()
+        let tail = self.json(&["audit", "tail", "-n", "1000000"]);
+        tail["events"].as_array().unwrap().clone()
     }
 
     /// The trail's event of that name, once it is there.
@@ -363,6 +385,16 @@ impl Mesh {
             command.env("XDG_CACHE_HOME", self.folder.path().join("cache"));
         }
         command
+    }
+}
+
+/// A process that does not outlive this.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

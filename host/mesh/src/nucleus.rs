@@ -131,53 +131,18 @@ impl Nucleus {
         metrics: &mut prometheus_client::registry::Registry,
     ) -> Result<Self, Error> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let data = &settings.data_dir;
-        let store = Arc::new(Store::open(&data.join("state.redb"))?);
-        let authority = Arc::new(Authority::open(
-            &data.join("identity"),
-            &settings.trust_domain,
-        )?);
-        let policies = Arc::new(PolicyStore::open(
-            deciders.policy.clone(),
-            &settings.policies,
-            &settings.cluster,
-            &settings.trust_domain,
-        )?);
-        let encoder = settings.encoder.map(Arc::new);
-        let embedder = Embedder::new(encoder, Arc::clone(&store));
-        let registry = Arc::new(Registry::open(
-            Arc::clone(&store),
-            embedder,
-            &settings.cluster,
-            own::cards()?,
-        )?);
-        let tasks = Arc::new(Tasks::new(
-            Arc::clone(&store) as Arc<dyn crate::tasks::TaskStore>
-        ));
-        let log = open_log(data, &settings.cluster, &clock)?;
-        let journal = Arc::new(Journal::open(
-            log.clone(),
-            Arc::clone(&store),
-            Arc::clone(&tasks),
-            &settings.budgets,
-            Arc::clone(&clock),
-        )?);
-        let evidence = Arc::new(LocalEvidence::new(
-            Arc::clone(&registry),
-            Arc::clone(&tasks),
-            settings.fallback,
-        ));
+        let (settings, state) = State::open(settings, deciders, &clock)?;
         let routing = Arc::new(Routing::new(
             deciders.router.clone(),
-            Arc::clone(&evidence) as Arc<dyn Evidence>,
-            Arc::clone(&policies) as Arc<dyn Policy>,
+            Arc::clone(&state.evidence) as Arc<dyn Evidence>,
+            Arc::clone(&state.policies) as Arc<dyn Policy>,
             settings.accept,
         ));
         let dialler = Arc::new(
             Dialler::new(
                 settings.allow,
                 settings.timeouts,
-                Arc::clone(&authority),
+                Arc::clone(&state.authority),
                 Arc::clone(&clock),
             )
             .map_err(Error::Roots)?,
@@ -185,53 +150,46 @@ impl Nucleus {
         let health = Arc::new(Health::new(
             deciders.health.clone(),
             Arc::clone(&dialler) as Arc<dyn ports::Probe>,
-            Arc::clone(&registry),
+            Arc::clone(&state.registry),
             Arc::clone(&clock),
             settings.probe_every,
         ));
-        let own = Own {
-            agents: deciders.agents.clone(),
-            journal: Arc::clone(&journal),
-            evidence: Arc::clone(&evidence) as Arc<dyn Evidence>,
-            policy: Arc::clone(&policies) as Arc<dyn Policy>,
-        };
         let metrics = Metrics::new(metrics);
-        metrics.count_agents(registry.directory().len());
-        let limits = Limits {
-            answer: settings.timeouts.answer,
-            idle: settings.timeouts.answer,
-        };
+        metrics.count_agents(state.registry.directory().len());
         let exchange = Exchange::new(Parts {
             identity: Arc::new(Door {
-                authority: Arc::clone(&authority),
+                authority: Arc::clone(&state.authority),
                 anonymous: settings.anonymous,
             }),
-            evidence: Arc::clone(&evidence) as Arc<dyn Evidence>,
-            policy: Arc::clone(&policies) as Arc<dyn Policy>,
-            budget: Arc::clone(&journal) as Arc<dyn ports::Budget>,
-            audit: Arc::clone(&journal) as Arc<dyn Audit>,
+            evidence: Arc::clone(&state.evidence) as Arc<dyn Evidence>,
+            policy: Arc::clone(&state.policies) as Arc<dyn Policy>,
+            budget: Arc::clone(&state.journal) as Arc<dyn ports::Budget>,
+            audit: Arc::clone(&state.journal) as Arc<dyn Audit>,
             dial: dialler,
             clock,
             random: Arc::new(FastRandom),
             routing,
-            registry: Arc::clone(&registry),
-            own,
-            pheromones: Arc::new(Pheromones::open(deciders.pheromone.clone(), store)?),
+            registry: Arc::clone(&state.registry),
+            own: state.own(deciders),
+            pheromones: state.pheromones(deciders)?,
             health: Arc::clone(&health),
             metrics,
-            limits,
+            limits: Limits {
+                answer: settings.timeouts.answer,
+                idle: settings.timeouts.answer,
+            },
             cluster: settings.cluster,
             strict: settings.strict,
         });
         Ok(Self {
             exchange,
-            authority,
-            policies,
-            registry,
-            journal,
+            authority: state.authority,
+            policies: state.policies,
+            registry: state.registry,
+            journal: state.journal,
             health,
-            evidence,
-            log,
+            evidence: state.evidence,
+            log: state.log,
         })
     }
 
@@ -295,6 +253,84 @@ impl Nucleus {
         if let Err(error) = self.log.close().await {
             tracing::error!(code = error.code(), %error, "the audit log did not close well");
         }
+    }
+}
+
+/// What lies in the data folder, opened.
+struct State {
+    store: Arc<Store>,
+    authority: Arc<Authority>,
+    policies: Arc<PolicyStore>,
+    registry: Arc<Registry>,
+    journal: Arc<Journal>,
+    evidence: Arc<LocalEvidence>,
+    log: Log,
+}
+
+impl State {
+    /// Opens it; gives back what of the settings is still to be used.
+    fn open(
+        mut settings: Settings,
+        deciders: &Deciders,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<(Settings, Self), Error> {
+        let data = &settings.data_dir;
+        let store = Arc::new(Store::open(&data.join("state.redb"))?);
+        let authority = Authority::open(&data.join("identity"), &settings.trust_domain)?;
+        let policies = PolicyStore::open(
+            deciders.policy.clone(),
+            &settings.policies,
+            &settings.cluster,
+            &settings.trust_domain,
+        )?;
+        let encoder = settings.encoder.take().map(Arc::new);
+        let embedder = Embedder::new(encoder, Arc::clone(&store));
+        let registry = Arc::new(Registry::open(
+            Arc::clone(&store),
+            embedder,
+            &settings.cluster,
+            own::cards()?,
+        )?);
+        let tasks = Arc::new(Tasks::new(
+            Arc::clone(&store) as Arc<dyn crate::tasks::TaskStore>
+        ));
+        let log = open_log(data, &settings.cluster, clock)?;
+        let journal = Arc::new(Journal::open(
+            log.clone(),
+            Arc::clone(&store),
+            Arc::clone(&tasks),
+            &settings.budgets,
+            Arc::clone(clock),
+        )?);
+        let evidence = Arc::new(LocalEvidence::new(
+            Arc::clone(&registry),
+            tasks,
+            settings.fallback.take(),
+        ));
+        let state = Self {
+            store,
+            authority: Arc::new(authority),
+            policies: Arc::new(policies),
+            registry,
+            journal,
+            evidence,
+            log,
+        };
+        Ok((settings, state))
+    }
+
+    fn own(&self, deciders: &Deciders) -> Own {
+        Own {
+            agents: deciders.agents.clone(),
+            journal: Arc::clone(&self.journal),
+            evidence: Arc::clone(&self.evidence) as Arc<dyn Evidence>,
+            policy: Arc::clone(&self.policies) as Arc<dyn Policy>,
+        }
+    }
+
+    fn pheromones(&self, deciders: &Deciders) -> Result<Arc<Pheromones>, Error> {
+        let (decider, store) = (deciders.pheromone.clone(), Arc::clone(&self.store));
+        Ok(Arc::new(Pheromones::open(decider, store)?))
     }
 }
 

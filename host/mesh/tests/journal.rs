@@ -144,6 +144,14 @@ fn intent(name: &str) -> Intent {
     }
 }
 
+fn owner(task: &str) -> TaskOwner {
+    TaskOwner {
+        agent: "x".into(),
+        task: task.into(),
+        caller: "user/ada".into(),
+    }
+}
+
 fn reservation(tokens: u64, account: &str) -> Reservation {
     Reservation {
         account: account.into(),
@@ -185,14 +193,9 @@ async fn live(bench: &Bench, steps: &[Step]) -> History {
                     continue;
                 };
                 open.remove(&name);
-                let owner = TaskOwner {
-                    agent: "x".into(),
-                    task: name.clone(),
-                    caller: "user/ada".into(),
-                };
                 let effects = Effects {
                     used: *used,
-                    task: Some(owner),
+                    task: Some(owner(&name)),
                 };
                 Some(bench.journal.conclude(event(&name), effects).unwrap())
             }
@@ -354,11 +357,7 @@ fn what_is_appended_but_not_durable_is_not_brought_into_the_store() {
 fn owners_reach_the_store_and_are_found_after_a_restart() {
     runtime().block_on(async {
         let bench = Bench::new(&SimDisk::new(5));
-        let owner = TaskOwner {
-            agent: "x".into(),
-            task: "t1".into(),
-            caller: "user/ada".into(),
-        };
+        let owner = owner("t1");
         let effects = Effects {
             used: 0,
             task: Some(owner.clone()),

@@ -178,7 +178,8 @@ fn the_answer_has_the_members_of_the_contract() {
     );
     assert_eq!(json["policy"]["allowed"], true);
     assert_eq!(json["policy"]["policy"], "open");
-    assert!(json["policy"]["policies_checked"].as_array().unwrap().len() >= 2);
+    let checked = json["policy"]["policies_checked"].as_array().unwrap();
+    assert!(checked.contains(&"open".into()), "{json}");
 }
 
 #[test]

@@ -240,16 +240,16 @@ impl Voice {
     }
 }
 
-/// A body that says how long it will be and ends before.
+/// A body that breaks off after its beginning has been sent.
 fn broken_off() -> Response<Body> {
-    let pieces = [
-        Ok(Frame::data(Bytes::from_static(b"{\"jsonrpc\":"))),
-        Err(io::Error::other("broken off")),
-    ];
-    respond(
-        "application/json",
-        BodyExt::boxed_unsync(StreamBody::new(stream::iter(pieces))),
-    )
+    let begun = stream::iter([Ok(Frame::data(Bytes::from_static(b"{\"jsonrpc\":")))]);
+    let broken = stream::once(async {
+        // The server flushes what it has when there is nothing more at once.
+        tokio::task::yield_now().await;
+        Err(io::Error::other("broken off"))
+    });
+    let body = StreamBody::new(begun.chain(broken));
+    respond("application/json", BodyExt::boxed_unsync(body))
 }
 
 /// JSON with status 200, and headers that no caller may ever see.

@@ -139,6 +139,12 @@ fn the_documented_policies_say_what_is_said_of_them() {
 
     let emit = |kind| query("emit", Kind::Pheromone, kind);
     check("agents-signal", &planner, emit("WARNING"), true);
+    let loud = Query {
+        context: vec![number("intensity_percent", 51)],
+        ..emit("WARNING")
+    };
+    check("agents-signal", &planner, loud.clone(), false);
+    check("agents-signal", &ada, loud, true);
     check("agents-signal", &planner, emit("CHAOS"), false);
     check("agents-signal", &eve, emit("WARNING"), false);
 }

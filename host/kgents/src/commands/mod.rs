@@ -11,6 +11,7 @@ mod model;
 mod pheromones;
 mod route;
 mod schema;
+mod terminate;
 mod token;
 
 use std::path::PathBuf;

@@ -85,7 +85,10 @@ fn exit(route: &Route) -> Exit {
 /// A decision for a person.
 pub fn explanation(route: &Route, style: &Style) -> String {
     let mut lines = vec![headline(route, style)];
-    lines.push(format!("  {}", safe(&route.reason)));
+    // Where nobody was found, the headline is the reason already.
+    if route.agent.is_some() {
+        lines.push(format!("  {}", safe(&route.reason)));
+    }
     if route.agent.is_some() {
         let count = route.policy.policies_checked.len();
         let checked = format!(
@@ -106,14 +109,16 @@ pub fn explanation(route: &Route, style: &Style) -> String {
             style.yellow("by words alone: no model (kgents model install)")
         ));
     }
-    if !route.alternatives.is_empty() {
+    // Nobody is considered whose probability does not come to a percent.
+    let near = |other: &&Alternative| other.confidence >= 0.01;
+    if route.alternatives.iter().any(|other| near(&other)) {
         let title = if route.agent.is_some() {
             "also considered"
         } else {
             "nearest misses"
         };
         lines.push(style.dim(title));
-        for other in &route.alternatives {
+        for other in route.alternatives.iter().filter(near) {
             let sure = percent(other.confidence);
             lines.push(format!(
                 "  {sure:>5}  {}",
@@ -126,7 +131,7 @@ pub fn explanation(route: &Route, style: &Style) -> String {
 
 fn headline(route: &Route, style: &Style) -> String {
     let Some(agent) = &route.agent else {
-        return style.yellow("nobody here does this");
+        return style.yellow(&safe(&route.reason));
     };
     let cluster = route.cluster.as_deref().unwrap_or("?");
     let who = format!("{} in {}", style.bold(&safe(agent)), safe(cluster));
@@ -185,7 +190,7 @@ mod tests {
                           "confidence": 0, "reason": "nothing fits"}),
             ),
             Exit::NobodyFound,
-            "nobody here does this\n  nothing fits\nnearest misses\n    8 %  l-gent in local",
+            "nothing fits\nnearest misses\n    8 %  l-gent in local",
         );
         check(
             &route(json!({"method": "fallback", "fallback": true, "alternatives": []})),
@@ -200,6 +205,13 @@ mod tests {
             "b-gent in local, found by search, 93 % sure\n  its skill `balance` fits best\n  \
              denied by default-deny (1 policy checked)\n  by words alone: no model (kgents model install)",
         );
+    }
+
+    #[test]
+    fn agents_that_do_not_come_near_are_not_told() {
+        let far = json!([{"agent": "a", "cluster": "local", "confidence": 0.009}]);
+        let text = explanation(&route(json!({ "alternatives": far })), &Style::plain());
+        assert!(!text.contains("considered"), "{text}");
     }
 
     #[test]

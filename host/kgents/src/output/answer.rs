@@ -150,9 +150,11 @@ pub fn attribution(head: &Head, said: &Said, style: &Style) -> String {
     style.dim(&safe(&format!("— {}", facts.join(" · "))))
 }
 
-/// A probability as whole percent.
+/// A probability as whole percent, rounded down as in the router's reasons, so
+/// that what missed a threshold is not shown as reaching it.
 pub fn percent(share: f64) -> String {
-    format!("{:.0} %", share * 100.0)
+    // The small addend keeps 0.29, stored as 0.28999999, from reading 28.
+    format!("{:.0} %", (share * 100.0 + 1e-3).floor())
 }
 
 #[cfg(test)]

@@ -19,6 +19,11 @@ impl Style {
         Self { on: false }
     }
 
+    /// Whether it paints at all.
+    pub const fn is_coloured(&self) -> bool {
+        self.on
+    }
+
     /// What matters most.
     pub fn bold(&self, text: &str) -> String {
         self.paint("1", text)

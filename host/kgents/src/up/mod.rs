@@ -47,7 +47,7 @@ const LOCK_WAIT: Duration = Duration::from_millis(10);
 /// When it cannot start: another mesh on the data folder, an address in use,
 /// state that cannot be opened.
 pub fn run(args: &UpArgs, config: Config, output: Output) -> anyhow::Result<ExitCode> {
-    logs::start(args.log, config.verbosity);
+    logs::start(args.log, config.verbosity, output.error_style.is_coloured());
     place::make_data_dir(&config.data_dir)
         .with_context(|| format!("cannot make `{}`", config.data_dir.display()))?;
     let lock = lock(&config.data_dir)?;
@@ -94,6 +94,12 @@ async fn live(config: Config, output: Output) -> anyhow::Result<()> {
         Ok(Nucleus::open(settings, &deciders, &mut metrics)?)
     })?;
     let nucleus = Arc::new(opened);
+    for problem in nucleus.policies.status().problems {
+        tracing::error!(
+            problem,
+            "no policy is in force, so everybody is denied: kgents check"
+        );
+    }
     tokio::task::block_in_place(|| watch::register(&nucleus, &config.cards));
     let listen_url = format!("http://{}", listener.local_addr()?);
     let run = Run {
@@ -117,11 +123,7 @@ async fn live(config: Config, output: Output) -> anyhow::Result<()> {
         listen_url,
     });
     let _watcher = match &config.mesh_dir {
-        Some(dir) => Some(watch::start(
-            dir,
-            Arc::clone(&nucleus),
-            config.mesh.clone(),
-        )?),
+        Some(dir) => Some(watch::start(dir, Arc::clone(&nucleus))?),
         None => None,
     };
     let (stop, stopping) = signal::channel(false);
@@ -145,7 +147,10 @@ async fn live(config: Config, output: Output) -> anyhow::Result<()> {
     tracing::info!("stopping");
     let _ = std::fs::remove_file(data_dir.join(RUN_FILE));
     let _ = stop.send(true);
-    let _ = serving.await;
+    tokio::select! {
+        _ = serving => {}
+        () = told_to_stop() => tracing::warn!("told twice: calls under way are cut off"),
+    }
     tend.abort();
     fetch.abort();
     nucleus.close().await;

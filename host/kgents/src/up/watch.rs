@@ -19,11 +19,12 @@ const SETTLE: Duration = Duration::from_millis(150);
 /// How long to wait before a card's URL is tried again.
 const RETRY: Duration = Duration::from_secs(15);
 
-/// Starts watching; ends with the process.
+/// Starts watching; ends with the process. What counts as a change of mesh.yaml
+/// is told by the file, not by what the command line made of it.
 ///
 /// # Errors
 /// When the system cannot watch the folder.
-pub fn start(dir: &Path, nucleus: Arc<Nucleus>, mesh: MeshFile) -> notify::Result<impl Sized> {
+pub fn start(dir: &Path, nucleus: Arc<Nucleus>) -> notify::Result<impl Sized> {
     let (changed, mut changes) = mpsc::unbounded_channel();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         if event.is_ok_and(|event| !event.kind.is_access()) {
@@ -32,6 +33,7 @@ pub fn start(dir: &Path, nucleus: Arc<Nucleus>, mesh: MeshFile) -> notify::Resul
     })?;
     watcher.watch(dir, RecursiveMode::Recursive)?;
     let dir = dir.to_owned();
+    let mesh = folder::read_mesh(&dir).unwrap_or_default();
     tokio::spawn(async move {
         while changes.recv().await.is_some() {
             tokio::time::sleep(SETTLE).await;

@@ -37,8 +37,9 @@ pub(super) struct Case {
     pub hidden: bool,
     /// How many like this were left out of the trail before it.
     pub left_out: u64,
-    /// Whether the task of an answer is a new one of the caller's.
-    pub begins_tasks: bool,
+    /// Whether it is a message: only then an answer may begin a task and cost
+    /// tokens. Reading a task tells again what a message has cost.
+    pub is_message: bool,
 }
 
 impl Case {
@@ -75,7 +76,7 @@ impl Case {
             agent: None,
             hidden: false,
             left_out: 0,
-            begins_tasks: matches!(
+            is_message: matches!(
                 call.operation,
                 Operation::SendMessage(_) | Operation::StreamMessage(_)
             ),

@@ -60,9 +60,12 @@ impl Interaction {
     /// Takes in what an answer, or one event of it, tells: tokens used, and a
     /// task that has an owner from now on.
     pub fn note(&mut self, facts: &ResultFacts) {
+        if !self.case.is_message {
+            return;
+        }
         // An agent may tell its usage more than once; the last is the total.
         self.tokens = facts.tokens.or(self.tokens);
-        if self.has_task || !self.case.begins_tasks {
+        if self.has_task {
             return;
         }
         if let (Some(task), Some(who), Some(agent)) =

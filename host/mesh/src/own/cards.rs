@@ -9,17 +9,40 @@ use kgents_gateway::{OwnAgent, own_card};
 /// # Errors
 /// Never for these; the parser's failure is passed on.
 pub fn cards() -> Result<Vec<(String, Card)>, Failure> {
-    let skill = |id: &str, name: &str, description: &str, tags: &[&str], examples: &[&str]| Skill {
-        id: id.to_owned(),
-        name: name.to_owned(),
-        description: description.to_owned(),
-        tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
-        examples: examples
-            .iter()
-            .map(|example| (*example).to_owned())
-            .collect(),
-    };
-    let b_gent = [
+    let described = [
+        (
+            "b-gent",
+            "Budget agent: token economics and resource allocation",
+            &budget()[..],
+        ),
+        (
+            "l-gent",
+            "Library agent: knows every registered agent and what it can do",
+            &library()[..],
+        ),
+        ("echo", "Echo agent: says back what it is told", &echo()[..]),
+    ];
+    described
+        .into_iter()
+        .map(|(name, description, skills)| {
+            let version = env!("CARGO_PKG_VERSION");
+            // Where it listens is written into each served card; this is a stand-in.
+            let payload = own_card(
+                &format!("http://mesh.invalid/agents/{name}"),
+                &OwnAgent {
+                    name,
+                    description,
+                    version,
+                    skills,
+                },
+            );
+            Ok((name.to_owned(), Card::parse(payload)?))
+        })
+        .collect()
+}
+
+fn budget() -> [Skill; 4] {
+    [
         skill(
             "balance",
             "Token balance",
@@ -54,8 +77,11 @@ pub fn cards() -> Result<Vec<(String, Card)>, Failure> {
             &["budget", "tokens", "usage"],
             &["who spends the most tokens?", "top 5 consumers"],
         ),
-    ];
-    let l_gent = [
+    ]
+}
+
+fn library() -> [Skill; 3] {
+    [
         skill(
             "find",
             "Find an agent",
@@ -80,42 +106,26 @@ pub fn cards() -> Result<Vec<(String, Card)>, Failure> {
             &["discovery", "registry"],
             &["describe the agent b-gent"],
         ),
-    ];
-    let echo = [skill(
+    ]
+}
+
+fn echo() -> [Skill; 1] {
+    [skill(
         "echo",
         "Echo",
         "Says back what it is told; for testing a connection",
         &["test", "connectivity"],
         &["echo hello"],
-    )];
-    let described = [
-        (
-            "b-gent",
-            "Budget agent: token economics and resource allocation",
-            &b_gent[..],
-        ),
-        (
-            "l-gent",
-            "Library agent: knows every registered agent and what it can do",
-            &l_gent[..],
-        ),
-        ("echo", "Echo agent: says back what it is told", &echo[..]),
-    ];
-    described
-        .into_iter()
-        .map(|(name, description, skills)| {
-            let version = env!("CARGO_PKG_VERSION");
-            // Where it listens is written into each served card; this is a stand-in.
-            let payload = own_card(
-                &format!("http://mesh.invalid/agents/{name}"),
-                &OwnAgent {
-                    name,
-                    description,
-                    version,
-                    skills,
-                },
-            );
-            Ok((name.to_owned(), Card::parse(payload)?))
-        })
-        .collect()
+    )]
+}
+
+fn skill(id: &str, name: &str, description: &str, tags: &[&str], examples: &[&str]) -> Skill {
+    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+    Skill {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        description: description.to_owned(),
+        tags: texts(tags),
+        examples: texts(examples),
+    }
 }

@@ -2,8 +2,8 @@
 //! answer) and over the true trail on a simulated disk: whatever happens to an
 //! interaction, the trail tells of it once, and what was set aside is settled.
 //!
-//! Reading order: `world` (the fakes), `calls`, `cancelled`, `streams`, `disk`,
-//! `tasks`, `hidden`, `own`, `changes`.
+//! Reading order: `fakes`, `world` (a mesh over them), `calls`, `cancelled`, `streams`, `disk`,
+//! `tasks`, `hidden`, `own`, `changes`, `spans`.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,8 +17,10 @@ mod calls;
 mod cancelled;
 mod changes;
 mod disk;
+mod fakes;
 mod hidden;
 mod own;
+mod spans;
 mod streams;
 mod tasks;
 mod world;

@@ -1,15 +1,13 @@
 //! A mesh whose callers, policies and agents do what a test says.
 
+pub use super::fakes::{Act, Event};
+use super::fakes::{Counter, FakeAgent, FakeIdentity, FakePolicy, Still};
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
-use futures_util::stream::{self, StreamExt};
 use kgents_audit::simulation::SimDisk;
 use kgents_audit::{AgentAuditEvent, DecisionOutcome, Keys, Log, Position, Record};
 use kgents_engine::{Agents, ArtifactFiles, Engine, EngineConfig, Pheromones as Decider, Router};
 use kgents_gateway::Card;
-use kgents_gateway::call::{
-    Call, Failure, FailureKind, Message, Operation, Payload, Target, TaskCall,
-};
+use kgents_gateway::call::{Call, Failure, Message, Operation, Payload, Target, TaskCall};
 use kgents_mesh::clock::Clock;
 use kgents_mesh::evidence::LocalEvidence;
 use kgents_mesh::exchange::{Arrival, Exchange, Limits, Parts, Reply, ReplyBody};
@@ -18,21 +16,14 @@ use kgents_mesh::journal::Journal;
 use kgents_mesh::ledger::{Account, Budget, MESH_ACCOUNT, Window};
 use kgents_mesh::own::{self, Own};
 use kgents_mesh::pheromones::Pheromones;
-use kgents_mesh::ports::{
-    About, Action, Answer, Ask, Dial, Identity, Judgement, Policy, Probe, Random, Resource,
-};
-use kgents_mesh::principal::Principal;
-use kgents_mesh::registry::{Agent, Embedder, Entry, Registry};
+use kgents_mesh::registry::{Embedder, Entry, Registry};
 use kgents_mesh::routing::Routing;
 use kgents_mesh::store::Store;
 use kgents_mesh::tasks::{TaskStore, Tasks};
 use kgents_mesh::telemetry::Metrics;
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
-use tokio::sync::Notify;
 
 /// 2026-11-24, in milliseconds.
 pub const NOW_MS: u64 = 1_795_500_000_000;
@@ -136,16 +127,11 @@ impl World {
         registry.put(vec![entry("helper"), entry("other")]).unwrap();
         let tasks = Arc::new(Tasks::new(Arc::clone(&store) as Arc<dyn TaskStore>));
         let log = open_log(&setup.disk);
-        let budget = Budget {
-            account: MESH_ACCOUNT.into(),
-            tokens: BUDGET,
-            window: Window::Day,
-        };
         let journal = Journal::open(
             log.clone(),
             Arc::clone(&store),
             Arc::clone(&tasks),
-            &[budget],
+            &budgets(),
             Arc::clone(&clock),
         );
         let journal = Arc::new(journal.unwrap());
@@ -153,7 +139,7 @@ impl World {
         let evidence = Arc::new(LocalEvidence::new(Arc::clone(&registry), tasks, None));
         let agent = Arc::new(FakeAgent::default());
         let metrics = Metrics::new(&mut prometheus_client::registry::Registry::default());
-        let exchange = Exchange::new(Parts {
+        let parts = Parts {
             identity: Arc::new(FakeIdentity),
             evidence: evidence.clone(),
             policy: policy.clone(),
@@ -162,12 +148,7 @@ impl World {
             dial: agent.clone(),
             clock: clock.clone(),
             random: Arc::new(Counter::default()),
-            routing: Arc::new(Routing::new(
-                DOORS.router.clone(),
-                evidence.clone(),
-                policy.clone(),
-                0.8,
-            )),
+            routing: routing(&evidence, &policy),
             registry: registry.clone(),
             own: Own {
                 agents: DOORS.agents.clone(),
@@ -176,20 +157,14 @@ impl World {
                 policy: policy.clone(),
             },
             pheromones: Arc::new(Pheromones::open(DOORS.pheromone.clone(), store).unwrap()),
-            health: Arc::new(Health::new(
-                DOORS.health.clone(),
-                agent.clone(),
-                registry.clone(),
-                clock,
-                PATIENCE,
-            )),
+            health: health(&agent, &registry, clock),
             metrics: metrics.clone(),
             limits: setup.limits,
             cluster: "local".into(),
             strict: setup.strict,
-        });
+        };
         Self {
-            exchange,
+            exchange: Exchange::new(parts),
             agent,
             policy,
             disk: setup.disk,
@@ -254,6 +229,30 @@ impl World {
             .ledger(|ledger| ledger.account(MESH_ACCOUNT, NOW_MS))
             .unwrap()
     }
+}
+
+fn budgets() -> [Budget; 1] {
+    [Budget {
+        account: MESH_ACCOUNT.into(),
+        tokens: BUDGET,
+        window: Window::Day,
+    }]
+}
+
+fn routing(evidence: &Arc<LocalEvidence>, policy: &Arc<FakePolicy>) -> Arc<Routing> {
+    let (evidence, policy) = (evidence.clone(), policy.clone());
+    Arc::new(Routing::new(DOORS.router.clone(), evidence, policy, 0.8))
+}
+
+fn health(agent: &Arc<FakeAgent>, registry: &Arc<Registry>, clock: Arc<dyn Clock>) -> Arc<Health> {
+    let (decider, probe) = (DOORS.health.clone(), agent.clone());
+    Arc::new(Health::new(
+        decider,
+        probe,
+        registry.clone(),
+        clock,
+        PATIENCE,
+    ))
 }
 
 /// Polls until it is so.
@@ -375,188 +374,6 @@ pub fn open_log(disk: &SimDisk) -> Log {
     let config = kgents_audit::Config::new("local", Arc::new(|| NOW_MS));
     let keys = Keys::from_secrets([7; 32], &[9; 32]);
     Log::open(Arc::new(disk.clone()), config, keys).unwrap().0
-}
-
-struct Still;
-
-impl Clock for Still {
-    fn now_ms(&self) -> u64 {
-        NOW_MS
-    }
-}
-
-#[derive(Default)]
-struct Counter(AtomicU64);
-
-impl Random for Counter {
-    fn fill(&self, buffer: &mut [u8]) {
-        let number = self.0.fetch_add(1, Ordering::Relaxed) + 1;
-        for (byte, part) in buffer.iter_mut().rev().zip(number.to_le_bytes()) {
-            *byte = part;
-        }
-    }
-}
-
-/// A token is the name of a user; `forged` is not.
-struct FakeIdentity;
-
-impl Identity for FakeIdentity {
-    fn identify(&self, token: Option<&str>, _: u64) -> Result<Principal, Failure> {
-        match token {
-            Some(name) if name != "forged" => Ok(Principal::parse(
-                &format!("spiffe://mesh.local/users/{name}"),
-                "mesh.local",
-            )
-            .unwrap()),
-            _ => Err(Failure::new(FailureKind::Unauthenticated, "who is it?")),
-        }
-    }
-}
-
-/// Everything is allowed but what a test forbids.
-#[derive(Default)]
-pub struct FakePolicy {
-    forbidden: Mutex<Vec<(String, Action, String)>>,
-}
-
-impl FakePolicy {
-    pub fn forbid(&self, who: &str, action: Action, what: &str) {
-        let rule = (who.to_owned(), action, what.to_owned());
-        self.forbidden.lock().unwrap().push(rule);
-    }
-}
-
-impl Policy for FakePolicy {
-    fn judge(&self, who: &Principal, asks: &[Ask<'_>]) -> Result<Vec<Judgement>, Failure> {
-        let forbidden = self.forbidden.lock().unwrap();
-        let judge = |ask: &Ask<'_>| {
-            let what = match &ask.resource {
-                Resource::Agent(agent) => &agent.name,
-                Resource::AgentName(name) | Resource::Account(name) | Resource::Pheromone(name) => {
-                    *name
-                }
-                Resource::Mesh => "mesh",
-            };
-            let rule = (who.name().to_owned(), ask.action, what.to_owned());
-            let allowed = !forbidden.contains(&rule);
-            let policy: Arc<str> = if allowed { "all" } else { "forbidden" }.into();
-            Judgement {
-                allowed,
-                checked: [policy.clone()].into(),
-                policy,
-            }
-        };
-        Ok(asks.iter().map(judge).collect())
-    }
-
-    fn generation(&self) -> u64 {
-        self.forbidden.lock().unwrap().len() as u64
-    }
-}
-
-/// What an agent does when it is called.
-pub enum Act {
-    Answer(Payload),
-    Fail(FailureKind),
-    Hang,
-    Panic,
-    Stream(Vec<Event>),
-}
-
-/// What comes next in a stream.
-pub enum Event {
-    Say(Payload),
-    Fail(FailureKind),
-    Hang,
-}
-
-/// All agents behind the dialler; they act out their script one by one.
-#[derive(Default)]
-pub struct FakeAgent {
-    pub script: Mutex<VecDeque<Act>>,
-    pub calls: AtomicUsize,
-    /// How many calls and streams were hung up on.
-    pub hung_up: Arc<AtomicUsize>,
-    /// Lets a card that is fetched come.
-    pub card_ready: Notify,
-    pub cards_wanted: AtomicUsize,
-}
-
-struct HangUp(Arc<AtomicUsize>);
-
-impl Drop for HangUp {
-    fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-impl FakeAgent {
-    pub fn will(&self, act: Act) {
-        self.script.lock().unwrap().push_back(act);
-    }
-
-    pub fn calls(&self) -> usize {
-        self.calls.load(Ordering::SeqCst)
-    }
-
-    pub fn hung_up(&self) -> usize {
-        self.hung_up.load(Ordering::SeqCst)
-    }
-}
-
-fn fail(kind: FailureKind) -> Failure {
-    Failure::new(kind, "as the test says")
-}
-
-impl Dial for FakeAgent {
-    fn dial<'a>(
-        &'a self,
-        _: &'a Agent,
-        _: &'a Operation,
-        _: &'a About<'a>,
-    ) -> BoxFuture<'a, Result<Answer, Failure>> {
-        Box::pin(async move {
-            let hang_up = HangUp(self.hung_up.clone());
-            self.calls.fetch_add(1, Ordering::SeqCst);
-            let act = self.script.lock().unwrap().pop_front();
-            match act.expect("a call nobody foresaw") {
-                Act::Answer(payload) => Ok(Answer::Once(payload)),
-                Act::Fail(kind) => Err(fail(kind)),
-                Act::Hang => std::future::pending().await,
-                Act::Panic => panic!("an agent's port has a bug; this is a test"),
-                Act::Stream(events) => {
-                    let events = stream::iter(events).then(move |event| {
-                        let _ = &hang_up;
-                        async {
-                            match event {
-                                Event::Say(payload) => Ok(payload),
-                                Event::Fail(kind) => Err(fail(kind)),
-                                Event::Hang => std::future::pending().await,
-                            }
-                        }
-                    });
-                    Ok(Answer::Events(events.boxed()))
-                }
-            }
-        })
-    }
-
-    fn fetch_card<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Payload, Failure>> {
-        Box::pin(async move {
-            self.cards_wanted.fetch_add(1, Ordering::SeqCst);
-            self.card_ready.notified().await;
-            Ok(card("fetched").raw().clone())
-        })
-    }
-}
-
-impl Probe for FakeAgent {
-    fn probe<'a>(
-        &'a self,
-        _: &'a Agent,
-    ) -> BoxFuture<'a, kgents_engine::deciders::health::Outcome> {
-        Box::pin(async { kgents_engine::deciders::health::Outcome::Answered(1) })
-    }
 }
 
 /// Bytes that are JSON.

@@ -6,6 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::folder::Folder;
+use crate::commands::terminate;
 use crate::config::run::{self, Found, Run};
 use crate::config::values::Address;
 use crate::exit::{Exit, Failure};
@@ -101,7 +102,7 @@ impl MeshProcess {
     /// When it does not end in time, or not well.
     pub async fn stop(&mut self) -> Result<(), Failure> {
         let failed = |message: String| Failure::new(Exit::Failed, "DEMO_STOP", message);
-        if !terminate(self.child.id()) {
+        if !terminate::process(self.child.id()) {
             return Err(failed("the mesh cannot be told to stop".to_owned()));
         }
         let asked = Instant::now();
@@ -150,21 +151,4 @@ fn ended(status: ExitStatus) -> Result<(), String> {
     } else {
         Err(format!("the mesh ended with {status}"))
     }
-}
-
-/// Sends SIGTERM. The standard library can only kill, and every shell has this.
-#[cfg(unix)]
-fn terminate(process: u32) -> bool {
-    Command::new("sh")
-        .args(["-c", "kill -TERM \"$1\"", "sh", &process.to_string()])
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
-}
-
-/// Nothing short of killing it stops it here, which dropping does.
-#[cfg(not(unix))]
-fn terminate(_process: u32) -> bool {
-    false
 }

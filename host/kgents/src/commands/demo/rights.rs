@@ -38,7 +38,7 @@ pub async fn show(stage: &mut Stage, callers: &Callers, has_model: bool) {
         text: "how much is 12 plus 30?",
         agent: "calc",
         says: "42",
-        needs_model: true,
+        needs_model: false,
     };
     questions::ask(stage, visitor, &sum, has_model).await;
 

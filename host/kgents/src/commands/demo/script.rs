@@ -52,7 +52,6 @@ pub async fn play(
     context: &Context,
     folder: &Folder,
 ) -> Result<(), Failure> {
-    facts.encoder = encoder(context);
     let callers = start(stage, facts, mesh, context, folder).await?;
     first_answer(stage, facts, mesh, &callers).await;
     let (calc, text_stats) = (
@@ -93,6 +92,8 @@ async fn start(
         mesh = folder.mesh().display()
     );
     stage.ask(&mut step, typed);
+    // Looked for while the mesh starts.
+    facts.encoder = encoder(context);
     let run = mesh.listening().await?;
     let took_ms = milliseconds(mesh.started().elapsed());
     let routing = match facts.encoder {
@@ -235,7 +236,7 @@ async fn ask_around(stage: &mut Stage, callers: &Callers, has_model: bool) {
         },
         Question {
             title: "The same in other words",
-            text: "is there any budget remaining for translation?",
+            text: "how much of translation's token budget is still available?",
             agent: "b-gent",
             says: "2,000",
             needs_model: true,
@@ -245,13 +246,13 @@ async fn ask_around(stage: &mut Stage, callers: &Callers, has_model: bool) {
             text: "what is 17 percent of 2,400?",
             agent: "calc",
             says: "408",
-            needs_model: true,
+            needs_model: false,
         },
         Question {
             title: "One for the other",
-            text: "how many words are in this text: the mesh routes, the policies decide, the trail remembers",
+            text: "count the words and characters of the following text: the mesh routes, the policies decide",
             agent: "text-stats",
-            says: "9 words",
+            says: "6 words",
             needs_model: false,
         },
     ];

@@ -85,15 +85,13 @@ pub fn tamper(stage: &mut Stage, context: &Context, folder: &Folder) {
 
 fn tampered(stage: &Stage, context: &Context, step: &mut Step, copy: &Path) -> Kept {
     let io = |error: std::io::Error| format!("the trail cannot be copied: {error}");
-    // The allocation: a change that somebody might want.
-    let is_allocation = |one: &&Step| {
-        one.answer
-            .as_deref()
-            .is_some_and(|said| said.contains("allocat"))
-    };
-    let allocation = stage.steps().iter().find(is_allocation);
-    let event = allocation
-        .and_then(|step| step.head.as_ref()?.event.clone())
+    // The first call of b-gent, the allocation: somebody might want to hide it.
+    let event = stage
+        .steps()
+        .iter()
+        .filter_map(|step| step.head.as_ref())
+        .find(|head| head.agent.as_deref() == Some("b-gent"))
+        .and_then(|head| head.event.clone())
         .ok_or("no allocation was recorded that could be changed")?;
     let trail = audit::dir(copy);
     copy_files(&audit::dir(&context.data_dir), &trail).map_err(io)?;

