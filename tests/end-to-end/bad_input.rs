@@ -205,7 +205,7 @@ fn what_is_wrong_with_a_request_is_said_in_its_own_protocol() {
             (bad.status, bad.code, bad.reason),
             "{what}"
         );
-        if got.hint.is_empty() { println!("NOHINT {what}"); }
+        assert!(!got.hint.is_empty(), "no hint for {what}");
         assert!(!got.message.is_empty(), "{what}");
         let next = client.say("/agents/parrot", "hello");
         assert_eq!(next.words(), "hello", "after {}", bad.what);

@@ -2,7 +2,7 @@
 
 use kgents_tests::http::message;
 use kgents_tests::{Agent, Mesh, until};
-use serde_json::{Value, json};
+use serde_json::json;
 
 #[test]
 fn a_second_mesh_on_the_same_data_folder_is_refused_with_a_hint() {

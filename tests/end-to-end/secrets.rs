@@ -98,10 +98,7 @@ fn no_secret_and_no_content_is_found_in_logs_trail_or_metrics() {
     mesh.terminate();
     mesh.ended();
     let log = mesh.log();
-    assert!(
-        log.lines().count() > 50,
-        "the mesh was not talkative: {log}"
-    );
+    assert!(log.contains("agent.invoke"), "not talkative: {log}");
     let (_, signature) = token.rsplit_once('.').unwrap();
     let (_, svid_signature) = svid.rsplit_once('.').unwrap();
     let mut places = vec![

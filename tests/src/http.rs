@@ -38,6 +38,9 @@ pub struct Connection {
     reader: BufReader<TcpStream>,
 }
 
+/// Names in lower case, and values.
+type Headers = Vec<(String, String)>;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Framing {
     Length(usize),
@@ -279,7 +282,7 @@ impl Connection {
         })
     }
 
-    fn head(&mut self) -> io::Result<(u16, Vec<(String, String)>, Framing)> {
+    fn head(&mut self) -> io::Result<(u16, Headers, Framing)> {
         let line = self.line()?;
         let status = line.split(' ').nth(1).and_then(|code| code.parse().ok());
         let status: u16 = status.ok_or_else(|| broken(&format!("no status line: `{line}`")))?;

@@ -2,7 +2,7 @@
 //! a process, an agent to call, and a client that sees every byte.
 //!
 //! Reading order: `mesh` (the binary under test), `agent` (what it calls),
-//! `http` (who calls it), `poll`.
+//! `http` (who calls it), `ran`, `poll`.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,14 +16,16 @@ pub mod agent;
 pub mod http;
 pub mod mesh;
 pub mod poll;
+pub mod ran;
 
 use std::env;
 use std::path::{Path, PathBuf};
 
 pub use agent::{Agent, AgentOptions, Seen};
 pub use http::{Answer, Client, Connection};
-pub use mesh::{Mesh, Ran, Setup};
+pub use mesh::{Mesh, Setup};
 pub use poll::until;
+pub use ran::Ran;
 
 /// The five deciders: names of their folders, worlds and components.
 pub const DECIDERS: [&str; 5] = ["router", "policy", "pheromone", "health", "agents"];

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::http::{Answer, Client};
-use crate::{Agent, binary, until};
+use crate::{Agent, Ran, binary, until};
 
 /// The local operator of every mesh here.
 pub const OPERATOR: &str = "tester";
@@ -39,54 +39,6 @@ pub struct Mesh {
     setup: Setup,
     child: Option<Child>,
     run: Value,
-}
-
-/// How a command ended.
-#[derive(Clone, Debug)]
-pub struct Ran {
-    /// Exit code.
-    pub code: i32,
-    /// What it wrote to stdout.
-    pub stdout: String,
-    /// What it wrote to stderr.
-    pub stderr: String,
-}
-
-impl Ran {
-    /// stdout as JSON.
-    ///
-    /// # Panics
-    /// When it is none.
-    #[track_caller]
-    pub fn json(&self) -> Value {
-        match serde_json::from_str(&self.stdout) {
-            Ok(value) => value,
-            Err(error) => panic!("{error}: {self:?}"),
-        }
-    }
-
-    /// One JSON value of each line of stdout.
-    ///
-    /// # Panics
-    /// When a line is none.
-    #[track_caller]
-    pub fn lines(&self) -> Vec<Value> {
-        let parse = |line| match serde_json::from_str(line) {
-            Ok(value) => value,
-            Err(error) => panic!("{error}: {line}"),
-        };
-        self.stdout.lines().map(parse).collect()
-    }
-
-    /// The same, after making sure how it ended.
-    ///
-    /// # Panics
-    /// When it ended otherwise.
-    #[track_caller]
-    pub fn ended(self, code: i32) -> Self {
-        assert_eq!(self.code, code, "{self:?}");
-        self
-    }
 }
 
 impl Mesh {
@@ -174,7 +126,9 @@ impl Mesh {
         command.stdout(File::create(&stdout).unwrap());
         command.stderr(File::create(&stderr).unwrap());
         let mut child = Killed(command.spawn().unwrap());
-        let status = until("the mesh to refuse to start", || child.0.try_wait().unwrap());
+        let status = until("the mesh to refuse to start", || {
+            child.0.try_wait().unwrap()
+        });
         Ran {
             code: status.code().unwrap_or(-1),
             stdout: fs::read_to_string(stdout).unwrap(),

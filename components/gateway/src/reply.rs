@@ -321,7 +321,8 @@ struct Facts<'a>(&'a Failure);
 impl Serialize for Facts<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let facts = &self.0.metadata;
-        let hint = self.0.hint.as_deref().map(|hint| ("hint", hint));
+        let hint = self.0.hint.as_deref().or_else(|| self.0.kind.hint());
+        let hint = hint.map(|hint| ("hint", hint));
         let pairs = facts
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))

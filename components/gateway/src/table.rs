@@ -118,6 +118,21 @@ impl FailureKind {
         }
     }
 
+    /// What a caller can do about it where the failure itself does not say.
+    #[must_use]
+    pub const fn hint(self) -> Option<&'static str> {
+        match self {
+            Self::Malformed => Some("the body has to be one JSON object in UTF-8"),
+            Self::InvalidRequest => {
+                Some("a request is an object with `jsonrpc`, `id`, `method` and `params`")
+            }
+            Self::InvalidParams => Some(
+                "the names and types of all fields are in A2A 1.0.1, section 4, and in docs/api.md",
+            ),
+            _ => None,
+        }
+    }
+
     /// The stable code, for metrics and audit.
     #[must_use]
     pub const fn code(self) -> &'static str {

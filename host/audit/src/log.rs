@@ -149,6 +149,7 @@ impl Log {
     pub fn durable(&self, position: Position) -> impl Future<Output = Result<(), Error>> + use<> {
         let shared = Arc::clone(&self.inner.shared);
         async move {
+            shared.want(position.group);
             loop {
                 if let Some(outcome) = shared.outcome(position.group) {
                     return outcome;
@@ -160,6 +161,12 @@ impl Log {
                     return outcome;
                 }
                 resolved.await;
+                if let Some(outcome) = shared.outcome(position.group) {
+                    // The writer woke one; the others are woken from here, on
+                    // a thread of their own runtime, which costs no system call.
+                    shared.wake_the_others(position.group);
+                    return outcome;
+                }
             }
         }
     }

@@ -27,6 +27,11 @@ const EPISODES: usize = 1_024;
 /// nothing else is to be done: a disk that fails is not tried all the time.
 const IDLE_MS: u64 = 100;
 
+/// How long records that nobody waits for (intents) wait for company, so that
+/// an intent and its outcome mostly share one sync. Most agents answer within;
+/// what waits here is lost if the process dies, so it is short.
+const LINGER: Duration = Duration::from_millis(2);
+
 /// What the writer shares with those who append.
 pub(crate) struct Shared {
     queue: Mutex<Queue>,
@@ -49,14 +54,26 @@ struct Queue {
     gathering: Group,
     /// Bytes of the group that is being written.
     writing_bytes: usize,
-    /// Whether the writer sleeps.
-    idle: bool,
+    writer: State,
+    /// Whether anyone waits for the group that gathers.
+    wanted: bool,
     closing: bool,
     failures: Vec<Episode>,
     /// Groups up to this number may have failed and been forgotten.
     forgotten: u64,
     head: Option<Head>,
     ended: Option<Result<(), Error>>,
+}
+
+/// What the writer does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// It works, and looks into the queue before it sleeps.
+    Busy,
+    /// It sleeps until someone waits for what gathers, or [`LINGER`] is over.
+    Lingering,
+    /// It sleeps until something gathers.
+    Idle,
 }
 
 /// Groups that failed, one after another.
@@ -74,7 +91,8 @@ impl Shared {
                 group: 1,
                 gathering: Group::default(),
                 writing_bytes: 0,
-                idle: false,
+                writer: State::Busy,
+                wanted: false,
                 closing: false,
                 failures: Vec::new(),
                 forgotten: 0,
@@ -111,15 +129,34 @@ impl Shared {
                 limit_bytes: self.buffer_bytes,
             });
         }
+        // Whoever appends an outcome waits for it next.
+        queue.wanted |= matches!(glance, Glance::Outcome(_));
         queue.gathering.push(framed, glance);
         let at = (queue.next, queue.group);
         queue.next = queue.next.saturating_add(1);
-        let wake = std::mem::take(&mut queue.idle);
+        let wake = queue.rouse();
         drop(queue);
         if wake {
             self.work.notify_one();
         }
         Ok(at)
+    }
+
+    /// Says that someone waits for a group, so that it does not linger.
+    pub(crate) fn want(&self, group: u64) {
+        if self.done_groups.load(Ordering::Acquire) >= group {
+            return;
+        }
+        let mut queue = self.lock();
+        if queue.group != group || queue.wanted {
+            return;
+        }
+        queue.wanted = true;
+        let wake = queue.rouse();
+        drop(queue);
+        if wake {
+            self.work.notify_one();
+        }
     }
 
     /// What became of a group; `None` while nobody knows.
@@ -177,6 +214,13 @@ impl Shared {
         self.lock().writing_bytes = 0;
         self.records.store(records, Ordering::Release);
         self.done_groups.store(group, Ordering::Release);
+        // One only: it wakes the others. Waking each from this thread, outside
+        // their runtime, would cost a system call each.
+        self.turn(group).notify_one();
+    }
+
+    /// Wakes all others who wait for a group that is done.
+    pub(crate) fn wake_the_others(&self, group: u64) {
         self.turn(group).notify_waiters();
     }
 
@@ -186,6 +230,7 @@ impl Shared {
         let mut queue = self.lock();
         queue.writing_bytes = 0;
         queue.gathering.clear();
+        queue.wanted = false;
         queue.next = records;
         let last = group.saturating_add(1);
         queue.group = last.saturating_add(1);
@@ -221,6 +266,20 @@ impl Shared {
 }
 
 impl Queue {
+    /// Whether the writer has to be woken for what is there now; if so, it
+    /// counts as busy from here on.
+    fn rouse(&mut self) -> bool {
+        let wake = match self.writer {
+            State::Busy => false,
+            State::Lingering => self.wanted,
+            State::Idle => !self.gathering.is_empty(),
+        };
+        if wake {
+            self.writer = State::Busy;
+        }
+        wake
+    }
+
     fn remember(&mut self, first: u64, last: u64, error: Error) {
         match self.failures.last_mut() {
             // No group succeeded in between: one episode, so that a disk that
@@ -301,8 +360,11 @@ enum Work {
 /// Waits for something to do. Swaps the gathered group with the empty `spare`.
 fn next(shared: &Shared, spare: &mut Group, store: &Store, head_ms: u64) -> Work {
     let mut queue = shared.lock();
+    let mut lingered = false;
     loop {
-        if !queue.gathering.is_empty() {
+        let gathered = !queue.gathering.is_empty();
+        if gathered && (queue.wanted || lingered || queue.closing) {
+            queue.wanted = false;
             std::mem::swap(&mut queue.gathering, spare);
             queue.writing_bytes = spare.byte_count();
             let number = queue.group;
@@ -312,14 +374,23 @@ fn next(shared: &Shared, spare: &mut Group, store: &Store, head_ms: u64) -> Work
         if queue.closing {
             return Work::End;
         }
-        queue.idle = true;
+        if gathered {
+            queue.writer = State::Lingering;
+            let waited = shared.work.wait_timeout(queue, LINGER);
+            let (woken, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            queue = woken;
+            queue.writer = State::Busy;
+            lingered = timeout.timed_out();
+            continue;
+        }
+        queue.writer = State::Idle;
         if store.is_unsigned() {
             let wait = Duration::from_millis(head_ms.max(IDLE_MS));
             let waited = shared.work.wait_timeout(queue, wait);
             let (woken, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
             queue = woken;
             if timeout.timed_out() && queue.gathering.is_empty() && !queue.closing {
-                queue.idle = false;
+                queue.writer = State::Busy;
                 return Work::Sign;
             }
         } else {
@@ -328,7 +399,7 @@ fn next(shared: &Shared, spare: &mut Group, store: &Store, head_ms: u64) -> Work
                 .wait(queue)
                 .unwrap_or_else(PoisonError::into_inner);
         }
-        queue.idle = false;
+        queue.writer = State::Busy;
     }
 }
 

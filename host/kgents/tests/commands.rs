@@ -426,10 +426,19 @@ fn check_finds_what_is_wrong_and_says_so_by_its_exit_code() {
 
 #[test]
 fn check_asks_the_running_mesh_whether_it_is_ready() {
-    for (status, level) in [(200, "ok"), (503, "fail")] {
+    for (status, body, level) in [
+        (200, "ready\n", "ok"),
+        (
+            200,
+            "ready, but the newest policies are not in force\n",
+            "warn",
+        ),
+        (503, "not yet\n", "fail"),
+    ] {
         let mesh = FakeMesh::start(move |_| Reply {
             status,
-            ..Reply::json(json!({"policies": "old"}))
+            pieces: vec![body.to_owned()],
+            ..Reply::default()
         });
         std::fs::write(mesh.mesh_dir.path().join("mesh.yaml"), "").unwrap();
         let report = parsed(&mesh.run(&["check", "--output", "json"]));

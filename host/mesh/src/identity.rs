@@ -203,7 +203,10 @@ impl Authority {
         if now_ms >= expires_ms {
             return Err(refuse("the token has expired"));
         }
-        if claims.nbf.is_some_and(|nbf| now_ms < nbf.saturating_mul(1000)) {
+        if claims
+            .nbf
+            .is_some_and(|nbf| now_ms < nbf.saturating_mul(1000))
+        {
             return Err(refuse("the token is not valid yet"));
         }
         let principal = Principal::parse(&claims.sub, &self.trust_domain)

@@ -232,9 +232,7 @@ impl Routing {
 
     fn routed(&self, mut decision: Decision, asked: Asked) -> Result<Routed, Failure> {
         let chosen = decision.agent.as_deref();
-        let agent = chosen
-            .and_then(|name| asked.directory.agent(name))
-            .cloned();
+        let agent = chosen.and_then(|name| asked.directory.agent(name)).cloned();
         let judgement = match &agent {
             Some(agent) => {
                 let ask = Ask::new(Action::Route, Resource::Agent(agent));

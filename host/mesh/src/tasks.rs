@@ -93,7 +93,10 @@ impl Tasks {
         let (mut agents, before): (Vec<String>, u64) = {
             let fresh = self.fresh.lock();
             let owners = fresh.owners.get(&key).into_iter().flatten();
-            (owners.map(|owner| owner.agent.clone()).collect(), fresh.stored)
+            (
+                owners.map(|owner| owner.agent.clone()).collect(),
+                fresh.stored,
+            )
         };
         let stored = match self.at_hand.get(&key) {
             Some(owners) => owners,
@@ -114,7 +117,13 @@ impl Tasks {
 
     /// A copy of what is not in the store yet.
     pub fn fresh(&self) -> Vec<TaskOwner> {
-        self.fresh.lock().owners.values().flatten().cloned().collect()
+        self.fresh
+            .lock()
+            .owners
+            .values()
+            .flatten()
+            .cloned()
+            .collect()
     }
 
     /// Forgets owners that have reached the store.

@@ -258,7 +258,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => (0u64..400, any::<bool>()).prop_map(|(tokens, ada)| Step::Begin { tokens, ada }),
         4 => (any::<usize>(), 0u64..600).prop_map(|(which, used)| Step::End { which, used }),
-        1 => (0u64..500).prop_map(Step::Allocate),
+        1 => (1u64..500).prop_map(Step::Allocate),
         1 => (0u64..300).prop_map(Step::Charge),
         1 => proptest::option::weighted(0.7, 0u64..30).prop_map(Step::Pass),
         1 => Just(Step::BringUp),
@@ -273,7 +273,12 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig {
+        cases: 24,
+        // A failure prints its steps; there is nothing to keep.
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn a_log_cut_anywhere_gives_the_ledger_of_then(steps in steps()) {
@@ -308,7 +313,8 @@ proptest! {
         // Not even a budget that was cut since changes what has happened.
         let mut expected = ledger.clone();
         expected.configure(&budgets(cut), now_ms);
-        let expected = interrupted(&expected, open, now_ms);
+        let mut expected = interrupted(&expected, open, now_ms);
+        expected.configure(&budgets(cut), now_ms);
         prop_assert_eq!(open_journal(&bench, bench.log.clone(), cut), expected);
     }
 }

@@ -138,6 +138,7 @@ async fn what_was_acknowledged_is_there_after_it_is_killed() {
     let nucleus = start(dir.path());
     assert!(nucleus.registry.directory().agent("helper").is_some());
     nucleus.close().await;
+    drop(nucleus);
     let nucleus = start(dir.path());
     let free = nucleus
         .journal

@@ -40,7 +40,7 @@ impl Waiting {
         Self(Some(Arc::clone(state)))
     }
 
-    fn is_over(mut self) {
+    fn finish(mut self) {
         self.0 = None;
     }
 }
@@ -86,7 +86,7 @@ pub async fn speak(state: &Arc<State>, seen: &Seen) -> Response<Body> {
         "hold" => {
             let waiting = Waiting::of(state);
             state.gate.acquire().await.unwrap().forget();
-            waiting.is_over();
+            waiting.finish();
             message(&text, None)
         }
         "use" => message(&text, rest.parse().ok()),
@@ -214,12 +214,12 @@ impl Voice {
                 if !ends {
                     std::future::pending::<()>().await;
                 }
-                let Some(event) = rest.next() else {
-                    return None;
-                };
+                let event = rest.next()?;
                 state.gate.acquire().await.unwrap().forget();
-                if rest.len() == 0 {
-                    waiting.take().map(Waiting::is_over);
+                if rest.len() == 0
+                    && let Some(waiting) = waiting.take()
+                {
+                    waiting.finish();
                 }
                 Some((event, (state, rest, waiting)))
             },

@@ -20,6 +20,7 @@ use crate::output::{Colour, Format};
 #[command(
     name = "kgents",
     version,
+    arg_required_else_help = true,
     after_help = "\
 Start here:
   kgents init my-mesh && kgents up my-mesh

@@ -9,7 +9,12 @@ use kgents_gateway::call::{Failure, FailureKind};
 
 impl Exchange {
     /// Asks the policies one thing, and notes their answer for the trail.
-    pub(super) fn judge(&self, case: &mut Case, who: &Principal, ask: Ask<'_>) -> Result<bool, Failure> {
+    pub(super) fn judge(
+        &self,
+        case: &mut Case,
+        who: &Principal,
+        ask: Ask<'_>,
+    ) -> Result<bool, Failure> {
         let mut judged = self.judge_all(who, &[ask])?;
         let judgement = judged.pop().unwrap_or_else(Judgement::none);
         let allowed = judgement.allowed;
@@ -17,7 +22,11 @@ impl Exchange {
         Ok(allowed)
     }
 
-    pub(super) fn judge_all(&self, who: &Principal, asks: &[Ask<'_>]) -> Result<Vec<Judgement>, Failure> {
+    pub(super) fn judge_all(
+        &self,
+        who: &Principal,
+        asks: &[Ask<'_>],
+    ) -> Result<Vec<Judgement>, Failure> {
         let _span = tracing::debug_span!("policy.evaluate", asks = asks.len()).entered();
         self.policy.judge(who, asks)
     }

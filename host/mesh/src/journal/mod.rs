@@ -20,8 +20,8 @@ use crate::principal::Principal;
 use crate::registry::Agent;
 use crate::store::{self, LedgerAt, Store};
 use crate::tasks::Tasks;
-use futures_util::future::BoxFuture;
 use books::{Books, Carried};
+use futures_util::future::BoxFuture;
 use kgents_audit::{AgentAuditEvent, Intent, Log, Outcome, Record};
 use kgents_gateway::call::{Failure, FailureKind};
 use parking_lot::Mutex;
@@ -128,6 +128,8 @@ impl Journal {
             books.last = Some(position);
         }
         books.interrupt(now_ms);
+        // Accounts that the replay passed through and that nothing is left of.
+        books.ledger.configure(budgets, now_ms);
         Ok(Self {
             log,
             store,
@@ -205,7 +207,10 @@ impl Journal {
         });
         keeping.await.unwrap_or_else(|error| {
             tracing::error!(%error, "a change of the ledger was cut off");
-            Err(Failure::new(FailureKind::Unavailable, "the mesh is shutting down"))
+            Err(Failure::new(
+                FailureKind::Unavailable,
+                "the mesh is shutting down",
+            ))
         })
     }
 
@@ -237,9 +242,8 @@ impl Journal {
             return Err(error.into());
         }
         let (store, position) = (Arc::clone(&self.store), at.position);
-        let writing = tokio::task::spawn_blocking(move || {
-            store.bring_up(&at, &owners).map(|()| owners)
-        });
+        let writing =
+            tokio::task::spawn_blocking(move || store.bring_up(&at, &owners).map(|()| owners));
         let owners = writing.await.map_err(|_| Error::Stopping)??;
         self.tasks.stored(&owners);
         self.brought.store(position, Ordering::Relaxed);

@@ -83,21 +83,37 @@ impl Account {
     /// Everything this account may use in the window, but never less than what
     /// it has used and set aside already.
     pub fn allocated(&self) -> u64 {
+        self.allocated_beside(self.spent)
+    }
+
+    /// What nobody has used or set aside.
+    pub fn free(&self) -> u64 {
+        self.free_beside(self.spent)
+    }
+
+    fn allocated_beside(&self, spent: u64) -> u64 {
         let nominal = self
             .granted
             .unwrap_or(0)
             .saturating_add(self.moved_in)
             .saturating_sub(self.moved_out);
-        nominal.max(self.bound())
+        nominal.max(spent.saturating_add(self.reserved))
     }
 
-    /// What nobody has used or set aside.
-    pub fn free(&self) -> u64 {
-        self.allocated().saturating_sub(self.bound())
+    fn free_beside(&self, spent: u64) -> u64 {
+        self.allocated_beside(spent)
+            .saturating_sub(spent)
+            .saturating_sub(self.reserved)
     }
 
-    const fn bound(&self) -> u64 {
-        self.spent.saturating_add(self.reserved)
+    /// What is used of the window that is current then: a question changes
+    /// nothing, not even the window.
+    const fn spent_at(&self, now_ms: u64) -> u64 {
+        if self.window.number(now_ms) > self.window_number {
+            0
+        } else {
+            self.spent
+        }
     }
 
     pub(super) const fn grant(&mut self, tokens: Option<u64>) {
@@ -124,15 +140,16 @@ impl Account {
         }
     }
 
-    /// Fails unless this many are free.
-    pub(super) fn check(&self, name: &str, tokens: u64) -> Result<(), Error> {
-        if self.free() >= tokens {
+    /// Fails unless this many are free then.
+    pub(super) fn check(&self, name: &str, tokens: u64, now_ms: u64) -> Result<(), Error> {
+        let available = self.free_beside(self.spent_at(now_ms));
+        if available >= tokens {
             return Ok(());
         }
         Err(Error::Insufficient {
             account: name.to_owned(),
             asked: tokens,
-            available: self.free(),
+            available,
         })
     }
 
@@ -146,10 +163,11 @@ impl Account {
 
     /// What can be charged once `reserved` is given back: all that was used, or
     /// as much as that and what is free cover.
-    pub(super) fn chargeable(&self, reserved: u64, used: u64) -> u64 {
+    pub(super) fn chargeable(&self, reserved: u64, used: u64, now_ms: u64) -> u64 {
+        let spent = self.spent_at(now_ms);
         // What is set aside is also allocated, so the charge may draw on it.
+        let left = self.allocated_beside(spent).saturating_sub(spent);
         let kept = self.reserved.saturating_sub(reserved);
-        let left = self.allocated().saturating_sub(self.spent);
         used.min(left.saturating_sub(kept))
     }
 
@@ -194,6 +212,10 @@ impl Account {
 
     /// Whether nothing would be lost without it.
     pub(super) fn is_void(&self) -> bool {
-        self.granted.is_none() && self.moved_in == 0 && self.moved_out == 0 && self.bound() == 0
+        self.granted.is_none()
+            && self.moved_in == 0
+            && self.moved_out == 0
+            && self.spent == 0
+            && self.reserved == 0
     }
 }

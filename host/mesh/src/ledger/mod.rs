@@ -185,17 +185,18 @@ impl Ledger {
     /// to be recorded: a settlement charges no more than is covered.
     ///
     /// # Errors
-    /// When the account is missing or has not enough; nothing is changed then.
+    /// When the account is missing or has not enough; nothing is changed then,
+    /// so what is refused leaves no trace that a replay would lack.
     pub fn apply(&mut self, asked: Entry, now_ms: u64) -> Result<Entry, Error> {
         let done = match asked {
             Entry::Reserve(reservation) => {
-                let account = self.open(&reservation.account, now_ms)?;
-                account.check(&reservation.account, reservation.tokens)?;
+                let account = self.known(&reservation.account)?;
+                account.check(&reservation.account, reservation.tokens, now_ms)?;
                 Entry::Reserve(reservation)
             }
             Entry::Settle { reserved, used } => {
-                let account = self.open(&reserved.account, now_ms)?;
-                let used = account.chargeable(reserved.tokens, used);
+                let account = self.known(&reserved.account)?;
+                let used = account.chargeable(reserved.tokens, used, now_ms);
                 Entry::Settle { reserved, used }
             }
             Entry::Allocate { account, tokens } => {
@@ -207,7 +208,7 @@ impl Ledger {
                 consumer,
                 tokens,
             } => {
-                self.open(&account, now_ms)?.check(&account, tokens)?;
+                self.known(&account)?.check(&account, tokens, now_ms)?;
                 Entry::Charge {
                     account,
                     consumer,
@@ -232,7 +233,8 @@ impl Ledger {
                 account.charge(&reserved.consumer, *used, CONSUMERS_MAX);
             }
             Entry::Allocate { account, tokens } => {
-                if account != MESH_ACCOUNT {
+                // Nothing moved makes no account, which would pay from then on.
+                if account != MESH_ACCOUNT && *tokens > 0 {
                     self.entry(MESH_ACCOUNT, at_ms).give_out(*tokens);
                     self.entry(account, at_ms).take_in(*tokens);
                 }
@@ -271,13 +273,13 @@ impl Ledger {
         }
     }
 
-    fn check_allocation(&mut self, name: &str, tokens: u64, now_ms: u64) -> Result<(), Error> {
-        let mesh = self.open(MESH_ACCOUNT, now_ms)?;
+    fn check_allocation(&self, name: &str, tokens: u64, now_ms: u64) -> Result<(), Error> {
+        let mesh = self.known(MESH_ACCOUNT)?;
         let window = mesh.window;
         if name == MESH_ACCOUNT {
             return Ok(());
         }
-        mesh.check(MESH_ACCOUNT, tokens)?;
+        mesh.check(MESH_ACCOUNT, tokens, now_ms)?;
         match self.accounts.get(name) {
             Some(account) if account.window != window => Err(Error::OtherWindow {
                 account: name.to_owned(),
@@ -287,16 +289,10 @@ impl Ledger {
         }
     }
 
-    /// An account that must be there, in the window of `now_ms`.
-    fn open(&mut self, name: &str, now_ms: u64) -> Result<&mut Account, Error> {
-        let account = self
-            .accounts
-            .get_mut(name)
-            .ok_or_else(|| Error::NoAccount {
-                account: name.to_owned(),
-            })?;
-        account.roll(now_ms);
-        Ok(account)
+    fn known(&self, name: &str) -> Result<&Account, Error> {
+        self.accounts.get(name).ok_or_else(|| Error::NoAccount {
+            account: name.to_owned(),
+        })
     }
 
     /// An account that is made when it is not there, counting like the mesh.

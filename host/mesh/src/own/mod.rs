@@ -222,7 +222,10 @@ impl Own {
     /// # Errors
     /// `Unavailable` when the decider failed.
     pub fn phrase(&self, outcome: &Outcome, to: Address<'_>) -> Result<Payload, Failure> {
-        let reply = self.agents.phrase(outcome).map_err(|error| failed(&error))?;
+        let reply = self
+            .agents
+            .phrase(outcome)
+            .map_err(|error| failed(&error))?;
         let data = serde_json::from_str(&reply.data).unwrap_or_default();
         Ok(say(to, &reply.text, data))
     }
@@ -268,10 +271,8 @@ impl Own {
                 available,
             } => Outcome::Insufficient((account, asked, available)),
             ledger::Error::OtherWindow { .. } => {
-                return Err(
-                    Failure::new(FailureKind::Refused, refused.to_string())
-                        .hint("give both the same `window` in budgets/"),
-                );
+                return Err(Failure::new(FailureKind::Refused, refused.to_string())
+                    .hint("give both the same `window` in budgets/"));
             }
         }))
     }

@@ -3,7 +3,7 @@
 //! interaction, the trail tells of it once, and what was set aside is settled.
 //!
 //! Reading order: `fakes`, `world` (a mesh over them), `calls`, `cancelled`, `streams`, `disk`,
-//! `tasks`, `hidden`, `own`, `changes`, `spans`.
+//! `tasks`, `hidden`, `own`, `changes`.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,7 +20,6 @@ mod disk;
 mod fakes;
 mod hidden;
 mod own;
-mod spans;
 mod streams;
 mod tasks;
 mod world;

@@ -136,16 +136,22 @@ pub fn mesh_folder(context: &Context, mesh_dir: Option<PathBuf>) -> (Vec<Finding
     };
     let read = match &config.mesh_dir {
         Some(dir) => format!(
-            "{}: {} policies, {} budgets, {} cards",
+            "{}: {}, {}, {}",
             dir.display(),
-            config.policies.len(),
-            config.budgets.len(),
-            config.cards.len()
+            counted(config.policies.len(), "policy file"),
+            counted(config.budgets.len(), "budget file"),
+            counted(config.cards.len(), "card"),
         ),
         None => "none here; the built-in defaults count (kgents init DIR writes them)".to_owned(),
     };
     let findings = vec![Finding::ok("mesh folder", read), policies(&config)];
     (findings, Some(config))
+}
+
+/// `1 card`, `2 cards`.
+fn counted(count: usize, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
 }
 
 fn policies(config: &Config) -> Finding {

@@ -1,14 +1,32 @@
-//! What a trace shows of an interaction.
+//! What a trace shows of an interaction. A program of its own, since whether a
+//! span is made is decided for a whole process.
 
-use super::world::*;
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on should stop where it stands"
+)]
+
+#[allow(dead_code, reason = "shared with the tests of the exchange")]
+#[path = "../exchange/fakes.rs"]
+mod fakes;
+#[allow(dead_code, reason = "shared with the tests of the exchange")]
+#[path = "../exchange/world.rs"]
+mod world;
+
 use kgents_mesh::exchange::ReplyBody;
+use kgents_mesh::ports::Action;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
+use tokio::sync::MutexGuard;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::Registry;
+use world::*;
 
 type Fields = BTreeMap<String, String>;
 
@@ -64,18 +82,27 @@ impl Kept {
     }
 }
 
-fn kept() -> (Kept, tracing::subscriber::DefaultGuard) {
+static KEPT: LazyLock<Kept> = LazyLock::new(|| {
     let kept = Kept::default();
     let subscriber = Registry::default().with(kept.clone());
-    (kept, tracing::subscriber::set_default(subscriber))
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+    kept
+});
+static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+async fn kept() -> (&'static Kept, MutexGuard<'static, ()>) {
+    let guard = ONE_AT_A_TIME.lock().await;
+    KEPT.0.lock().unwrap().clear();
+    (&*KEPT, guard)
 }
 
 #[tokio::test]
 async fn each_step_of_a_call_is_a_span() {
-    let (kept, _guard) = kept();
+    let (kept, _guard) = kept().await;
     let world = World::new();
+    world.policy.forbid("ada", Action::Route, "other");
     world.agent.will(Act::Answer(costly(42)));
-    once(world.ask("", send("fold paper boats of helper")).await).unwrap();
+    once(world.ask("", send("fold paper boats")).await).unwrap();
     let names = kept.names();
     for name in [
         "exchange.run",
@@ -102,7 +129,7 @@ async fn each_step_of_a_call_is_a_span() {
 
 #[tokio::test]
 async fn the_call_of_a_stream_is_told_when_it_has_ended() {
-    let (kept, _guard) = kept();
+    let (kept, _guard) = kept().await;
     let world = World::new();
     let working = || Event::Say(task("t1", "TASK_STATE_WORKING"));
     world.agent.will(Act::Stream(vec![working(), working()]));
