@@ -51,6 +51,13 @@ impl Times {
         Duration::from_nanos(self.nanoseconds.get(at).copied().unwrap_or(0).into())
     }
 
+    /// What all of them together took, shared out evenly.
+    pub fn mean(&self) -> Duration {
+        let sum: u64 = self.nanoseconds.iter().copied().map(u64::from).sum();
+        let count = u64::try_from(self.nanoseconds.len()).unwrap_or(u64::MAX);
+        Duration::from_nanos(sum.checked_div(count).unwrap_or(0))
+    }
+
     /// The middle one.
     pub fn median(&self) -> Duration {
         self.quantile(0.5)
@@ -82,7 +89,9 @@ mod tests {
         for (share, nanoseconds) in [(0.0, 1), (0.5, 51), (0.99, 100), (1.0, 101), (2.0, 101)] {
             assert_eq!(times.quantile(share), Duration::from_nanos(nanoseconds));
         }
+        assert_eq!(times.mean(), Duration::from_nanos(51));
         assert_eq!(Times::default().median(), Duration::ZERO);
+        assert_eq!(Times::default().mean(), Duration::ZERO);
     }
 
     #[test]

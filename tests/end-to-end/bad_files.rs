@@ -4,90 +4,56 @@
 use std::fs;
 
 use kgents_tests::{Agent, Mesh, Setup, until};
-use serde_json::json;
+use serde_json::{Value, json};
+
+/// The agent's card, but with an interface at `url`.
+fn card_at(agent: &Agent, url: &str) -> Value {
+    let mut card = agent.card();
+    card["supportedInterfaces"] =
+        json!([{"url": url, "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}]);
+    card
+}
+
+/// Registrations that are refused, and what the refusal has to name.
+fn refused_registrations(agent: &Agent) -> Vec<(Value, &'static str)> {
+    let card = |url| json!({ "card": card_at(agent, url) });
+    let (mut without, mut nameless) = (agent.card(), agent.card());
+    without["supportedInterfaces"] = json!([]);
+    nameless["name"] = json!("???");
+    let absent = format!("http://{}/nothing", agent.address());
+    vec![
+        (json!({ "card": without }), "supportedInterfaces"),
+        (json!({ "card": nameless }), "name"),
+        (json!({ "card": 7 }), "card"),
+        (card(""), "url"),
+        (card("file:///etc/passwd"), "url"),
+        (card("http://192.168.1.7/"), "192.168.1.7"),
+        (card("http://169.254.169.254/"), "169.254.169.254"),
+        (json!({"url": "http://10.1.2.3/card"}), "url"),
+        (json!({ "url": absent }), "url"),
+        (json!({"url": absent, "card": agent.card()}), "url"),
+    ]
+}
 
 #[test]
 fn a_card_that_cannot_be_used_is_refused_with_the_field_named() {
     let agent = Agent::start();
     let mesh = Mesh::start();
-    let with_url = |url: &str| {
-        let mut card = agent.card();
-        card["supportedInterfaces"] =
-            json!([{"url": url, "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}]);
-        card
-    };
-    let mut without = agent.card();
-    without
-        .as_object_mut()
-        .unwrap()
-        .remove("supportedInterfaces");
-    let mut nameless = agent.card();
-    nameless["name"] = json!("???");
-    let cases = [
-        (
-            "no interface",
-            json!({ "card": without }),
-            "supportedInterfaces",
-        ),
-        ("no URL", json!({ "card": with_url("") }), "url"),
-        (
-            "a file",
-            json!({ "card": with_url("file:///etc/passwd") }),
-            "url",
-        ),
-        (
-            "a private address",
-            json!({ "card": with_url("http://192.168.1.7/") }),
-            "192.168.1.7",
-        ),
-        (
-            "cloud metadata",
-            json!({ "card": with_url("http://169.254.169.254/") }),
-            "169.254.169.254",
-        ),
-        ("a name that is none", json!({ "card": nameless }), "name"),
-        (
-            "a card from a private range",
-            json!({"url": "http://10.1.2.3/card"}),
-            "url",
-        ),
-        (
-            "a card that is not there",
-            json!({"url": format!("http://{}/nothing", agent.address())}),
-            "url",
-        ),
-        (
-            "both",
-            json!({"url": "http://127.0.0.1/", "card": agent.card()}),
-            "url",
-        ),
-        ("no object", json!({"card": 7}), "card"),
-    ];
-    for (what, body, field) in cases {
+    for (body, named) in refused_registrations(&agent) {
         let answer = mesh.client().post("/v1/agents", &body);
-        assert_ne!(answer.status, 200, "{what}: {}", answer.text());
+        assert_ne!(answer.status, 200, "{body}: {}", answer.text());
         let refusal = answer.refusal();
+        let got = (refusal.status, &*refusal.reason);
         let expected = [(400, "INVALID_PARAMS"), (422, "REFUSED")];
-        assert!(
-            expected.contains(&(refusal.status, &*refusal.reason)),
-            "{what}: {}",
-            answer.text()
-        );
-        assert!(refusal.message.contains(field), "{what}: {refusal:?}");
+        assert!(expected.contains(&got), "{body}: {}", answer.text());
+        assert!(refusal.message.contains(named), "{body}: {refusal:?}");
     }
     let file = mesh.scratch().join("private.json");
-    fs::write(&file, with_url("http://192.168.1.7/").to_string()).unwrap();
-    let failed = mesh
-        .cli(&["agents", "add", file.to_str().unwrap(), "-o", "json"])
-        .ended(1);
-    let failed = failed.json();
-    assert!(
-        failed["error"]["hint"]
-            .as_str()
-            .unwrap()
-            .contains("upstreams.allow"),
-        "{failed}"
-    );
+    fs::write(&file, card_at(&agent, "http://192.168.1.7/").to_string()).unwrap();
+    let failed = mesh.cli(&["agents", "add", file.to_str().unwrap(), "-o", "json"]);
+    let failed = failed.ended(1).json();
+    let hint = failed["error"]["hint"].as_str().unwrap();
+    assert!(hint.contains("upstreams.allow"), "{failed}");
     let listed = mesh.json(&["agents", "list"]);
     assert_eq!(listed["agents"].as_array().unwrap().len(), 3, "{listed}");
 }

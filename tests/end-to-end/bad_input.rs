@@ -2,179 +2,92 @@
 //! the next request is served.
 
 use kgents_tests::http::message;
-use kgents_tests::{Agent, Mesh};
+use kgents_tests::{Agent, Client, Mesh};
 
-/// A request that is refused: path, body, version header, and what comes back.
-struct Bad {
-    what: &'static str,
-    path: &'static str,
-    body: String,
-    version: Option<&'static str>,
-    status: u16,
-    code: i64,
-    reason: &'static str,
-}
+/// Requests that are refused: what is wrong with them, where they go, what comes
+/// back (HTTP status, `error.code`, reason), and their body. `$send` is a good
+/// SendMessage call, `$message` its params, `$call METHOD PARAMS` any other.
+const REFUSED: &str = r#"
+malformed JSON       | /agents/parrot              | 200 -32700 JSON_PARSE            | {"jsonrpc":
+malformed JSON       | /                           | 200 -32700 JSON_PARSE            | ]
+malformed JSON       | /agents/parrot/message:send | 400 400 JSON_PARSE               | {]
+no body              | /agents/parrot              | 200 -32700 JSON_PARSE            |
+no JSON-RPC          | /                           | 200 -32600 INVALID_REQUEST       | {"method":"SendMessage"}
+JSON-RPC 1.0         | /                           | 200 -32600 INVALID_REQUEST       | {"jsonrpc":"1.0","id":1,"method":"GetTask"}
+a batch              | /                           | 200 -32600 INVALID_REQUEST       | []
+an odd id            | /                           | 200 -32600 INVALID_REQUEST       | {"jsonrpc":"2.0","id":{},"method":"GetTask"}
+an unknown method    | /                           | 200 -32601 METHOD_NOT_FOUND      | $call Dance {}
+a method of A2A 0.3  | /                           | 200 -32601 METHOD_NOT_FOUND      | $call message/send {}
+no message           | /                           | 200 -32602 INVALID_PARAMS        | $call SendMessage {}
+no parts             | /agents/parrot/message:send | 400 400 INVALID_PARAMS           | {"message":{"messageId":"m","role":"ROLE_USER","parts":[]}}
+an id twice          | /                           | 200 -32602 INVALID_PARAMS        | $call GetTask {"id":"a","id":"b"}
+what is not offered  | /                           | 200 -32004 UNSUPPORTED_OPERATION | $call ListTasks {}
+an unknown agent     | /agents/nobody              | 404 -32052 UNKNOWN_AGENT         | $send
+an unknown agent     | /agents/nobody/message:send | 404 404 UNKNOWN_AGENT            | $message
+an impossible name   | /agents/No%20Body           | 404 -32052 UNKNOWN_AGENT         | $send
+an unknown path      | /agents/parrot/dance        | 404 404 METHOD_NOT_FOUND         | {}
+nobody's task        | /                           | 200 -32001 TASK_NOT_FOUND        | $call GetTask {"id":"t-1"}
+an unknown member    | /v1/route                   | 400 400 INVALID_PARAMS           | {"txet":"hi"}
+no question          | /v1/route                   | 400 400 INVALID_PARAMS           | {"text":" "}
+"#;
 
-fn bad(
-    what: &'static str,
-    path: &'static str,
-    body: &str,
-    expected: (u16, i64, &'static str),
-) -> Bad {
-    Bad {
-        what,
-        path,
-        body: body.to_owned(),
-        version: Some("1.0"),
-        status: expected.0,
-        code: expected.1,
-        reason: expected.2,
-    }
-}
-
-fn bad_requests() -> Vec<Bad> {
+/// A call's body, from the way the table writes it.
+fn body(written: &str) -> String {
     let call = |method: &str, params: &str| {
         format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}"#)
     };
-    let good = call("SendMessage", &message("hi").to_string());
-    let versionless = |version| Bad {
-        version,
-        ..bad(
-            "a wrong version",
-            "/agents/parrot",
-            &good,
-            (200, -32009, "VERSION_NOT_SUPPORTED"),
-        )
-    };
-    let rest = "/agents/parrot/message:send";
-    vec![
-        bad(
-            "malformed JSON",
-            "/agents/parrot",
-            r#"{"jsonrpc":"#,
-            (200, -32700, "JSON_PARSE"),
-        ),
-        bad("malformed JSON", "/", "]", (200, -32700, "JSON_PARSE")),
-        bad("malformed JSON", rest, "{]", (400, 400, "JSON_PARSE")),
-        bad("no body", "/agents/parrot", "", (200, -32700, "JSON_PARSE")),
-        bad(
-            "not UTF-8 in spirit",
-            "/",
-            "\u{1}",
-            (200, -32700, "JSON_PARSE"),
-        ),
-        bad(
-            "no JSON-RPC",
-            "/",
-            r#"{"method":"SendMessage"}"#,
-            (200, -32600, "INVALID_REQUEST"),
-        ),
-        bad(
-            "JSON-RPC 1.0",
-            "/",
-            r#"{"jsonrpc":"1.0","id":1,"method":"SendMessage"}"#,
-            (200, -32600, "INVALID_REQUEST"),
-        ),
-        bad("a batch", "/", "[]", (200, -32600, "INVALID_REQUEST")),
-        bad(
-            "an odd id",
-            "/",
-            r#"{"jsonrpc":"2.0","id":{},"method":"GetTask"}"#,
-            (200, -32600, "INVALID_REQUEST"),
-        ),
-        bad(
-            "an unknown method",
-            "/",
-            &call("Dance", "{}"),
-            (200, -32601, "METHOD_NOT_FOUND"),
-        ),
-        bad(
-            "a method of 0.3",
-            "/",
-            &call("message/send", "{}"),
-            (200, -32601, "METHOD_NOT_FOUND"),
-        ),
-        bad(
-            "no message",
-            "/",
-            &call("SendMessage", "{}"),
-            (200, -32602, "INVALID_PARAMS"),
-        ),
-        bad(
-            "no parts",
-            rest,
-            r#"{"message":{"messageId":"m","role":"ROLE_USER","parts":[]}}"#,
-            (400, 400, "INVALID_PARAMS"),
-        ),
-        bad(
-            "params twice",
-            "/",
-            r#"{"jsonrpc":"2.0","id":1,"method":"GetTask","params":{"id":"a","id":"b"}}"#,
-            (200, -32602, "INVALID_PARAMS"),
-        ),
-        bad(
-            "a method not offered",
-            "/",
-            &call("ListTasks", "{}"),
-            (200, -32004, "UNSUPPORTED_OPERATION"),
-        ),
-        bad(
-            "an unknown agent",
-            "/agents/nobody",
-            &good,
-            (404, -32052, "UNKNOWN_AGENT"),
-        ),
-        bad(
-            "an unknown agent",
-            "/agents/nobody/message:send",
-            &message("hi").to_string(),
-            (404, 404, "UNKNOWN_AGENT"),
-        ),
-        bad(
-            "an impossible name",
-            "/agents/No%20Body",
-            &good,
-            (404, -32052, "UNKNOWN_AGENT"),
-        ),
-        bad(
-            "an unknown path",
-            "/agents/parrot/dance",
-            "{}",
-            (404, 404, "METHOD_NOT_FOUND"),
-        ),
-        bad(
-            "somebody else's task",
-            "/",
-            &call("GetTask", r#"{"id":"t-1"}"#),
-            (200, -32001, "TASK_NOT_FOUND"),
-        ),
-        bad(
-            "an unknown member",
-            "/v1/route",
-            r#"{"txet":"hi"}"#,
-            (400, 400, "INVALID_PARAMS"),
-        ),
-        bad(
-            "no question",
-            "/v1/route",
-            r#"{"text":" "}"#,
-            (400, 400, "INVALID_PARAMS"),
-        ),
-        versionless(None),
-        versionless(Some("")),
-        versionless(Some("0.3")),
-        versionless(Some("2.0")),
-        versionless(Some("one")),
-        Bad {
-            version: None,
-            ..bad(
-                "no version",
-                rest,
-                &message("hi").to_string(),
-                (400, 400, "VERSION_NOT_SUPPORTED"),
-            )
+    let good = message("hi").to_string();
+    match written {
+        "$send" => call("SendMessage", &good),
+        "$message" => good,
+        _ => match written
+            .strip_prefix("$call ")
+            .and_then(|rest| rest.split_once(' '))
+        {
+            Some((method, params)) => call(method, params),
+            None => written.to_owned(),
         },
-    ]
+    }
+}
+
+/// A request that is refused.
+struct Bad<'a> {
+    what: &'a str,
+    path: &'a str,
+    expected: &'a str,
+    body: String,
+    version: Option<&'a str>,
+}
+
+/// Posts it and makes sure that it is refused as expected.
+fn refused(client: &Client, bad: &Bad<'_>) {
+    let Bad {
+        what,
+        path,
+        expected,
+        body,
+        version,
+    } = bad;
+    let kind = match path.contains("message:") {
+        true => "application/a2a+json",
+        false => "application/json",
+    };
+    let request = client
+        .request("POST", path)
+        .header("content-type", kind)
+        .body(body.as_str());
+    let answer = match version {
+        Some(version) => request.header("a2a-version", version).send(),
+        None => request.send(),
+    };
+    let got = answer.refusal();
+    let told = format!("{} {} {}", got.status, got.code, got.reason);
+    let what = format!("{what} at {path}: {}", answer.text());
+    assert_eq!(told, *expected, "{what}");
+    assert!(!got.message.is_empty(), "{what}");
+    assert!(!got.hint.is_empty(), "no hint for {what}");
+    let next = client.say("/agents/parrot", "hello");
+    assert_eq!(next.words(), "hello", "after {what}");
 }
 
 #[test]
@@ -183,37 +96,52 @@ fn what_is_wrong_with_a_request_is_said_in_its_own_protocol() {
     let mesh = Mesh::start();
     mesh.add(&agent);
     let client = mesh.client();
-    for bad in bad_requests() {
-        let content_type = match bad.path.ends_with(":send") {
-            true => "application/a2a+json",
-            false => "application/json",
+    for row in REFUSED.lines().skip(1) {
+        let cells: Vec<&str> = row.splitn(4, '|').map(str::trim).collect();
+        let bad = Bad {
+            what: cells[0],
+            path: cells[1],
+            expected: cells[2],
+            body: body(cells[3]),
+            version: Some("1.0"),
         };
-        let mut request = client
-            .request("POST", bad.path)
-            .header("content-type", content_type)
-            .body(bad.body.clone());
-        if let Some(version) = bad.version {
-            request = request.header("a2a-version", version);
-        }
-        let answer = request.send();
-        let (got, what) = (
-            answer.refusal(),
-            format!("{} at {}: {}", bad.what, bad.path, answer.text()),
-        );
-        assert_eq!(
-            (got.status, got.code, got.reason.as_str()),
-            (bad.status, bad.code, bad.reason),
-            "{what}"
-        );
-        assert!(!got.hint.is_empty(), "no hint for {what}");
-        assert!(!got.message.is_empty(), "{what}");
-        let next = client.say("/agents/parrot", "hello");
-        assert_eq!(next.words(), "hello", "after {}", bad.what);
+        refused(&client, &bad);
     }
     let wrong_method = client.request("DELETE", "/agents/parrot").send();
     assert_eq!(wrong_method.status, 405);
     assert_eq!(wrong_method.header("allow"), Some("POST"));
     mesh.verified();
+}
+
+#[test]
+fn a_version_that_is_not_spoken_is_refused_and_an_absent_one_is_0_3() {
+    let agent = Agent::start();
+    let mesh = Mesh::start();
+    mesh.add(&agent);
+    let client = mesh.client();
+    for version in [None, Some(""), Some("0.3"), Some("2.0"), Some("one")] {
+        for (path, written, expected) in [
+            (
+                "/agents/parrot",
+                "$send",
+                "200 -32009 VERSION_NOT_SUPPORTED",
+            ),
+            (
+                "/agents/parrot/message:send",
+                "$message",
+                "400 400 VERSION_NOT_SUPPORTED",
+            ),
+        ] {
+            let bad = Bad {
+                what: "a wrong version",
+                path,
+                expected,
+                body: body(written),
+                version,
+            };
+            refused(&client, &bad);
+        }
+    }
 }
 
 #[test]

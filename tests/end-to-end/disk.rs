@@ -128,5 +128,8 @@ fn the_trail_knows(mesh: &Mesh, agent: &Agent, acknowledged: &[String]) {
         target.is_some_and(|target| target == "parrot")
     });
     let (told, calls) = (told.count(), agent.seen().len());
-    assert!(told >= calls, "{calls} calls were made, the trail knows of {told}");
+    assert!(
+        told >= calls,
+        "{calls} calls were made, the trail knows of {told}"
+    );
 }

@@ -5,14 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use kgents_tests::http::message;
-use kgents_tests::{Agent, Mesh, Setup};
+use kgents_tests::{Agent, Client, Mesh, Setup};
 use serde_json::json;
 
 const CONTENT: &str = "marzipan-salamander-content";
 const ANSWER: &str = "pumpernickel-walrus-answer";
 const UPSTREAM: &str = "quixotic-upstream-credential";
 const HEADER: &str = "zephyr-upstream-header";
-const PARAMETER: &str = "obsidian-query-parameter";
 
 fn talkative(agent: &Agent, secret: &Path) -> Setup {
     let card = |name: &str, credentials: String| {
@@ -51,50 +50,11 @@ fn no_secret_and_no_content_is_found_in_logs_trail_or_metrics() {
     let mut mesh = Mesh::with(talkative(&agent, &secret));
     let token = mesh.token(&[]);
     let client = mesh.client();
-    agent.answer_raw(
-        &json!({"message": {"messageId": "a", "role": "ROLE_AGENT", "parts": [{"text": ANSWER}]}})
-            .to_string(),
-    );
-    let words = format!("raw {CONTENT}");
-    for name in ["by-env", "by-file", "by-svid"] {
-        let path = format!("/agents/{name}");
-        assert_eq!(client.say(&path, &words).words(), ANSWER);
-        let mut stream = client
-            .rpc_request(&path, "SendStreamingMessage", &message(&words))
-            .open();
-        while stream.event().is_some() {}
-        client.say(&path, &format!("garbage {CONTENT}"));
-        client.say(&path, &format!("break {CONTENT}"));
-    }
-    let seen = agent.seen();
-    let with = |name: &str, value: &str| seen.iter().any(|seen| seen.header(name) == value);
-    assert!(with("authorization", &format!("Bearer {UPSTREAM}")));
-    assert!(with("x-api-key", HEADER));
-    let svid = seen
-        .iter()
-        .map(|seen| seen.header("authorization"))
-        .find(|text| text.contains("Bearer ey"));
-    let svid = svid.unwrap().trim_start_matches("Bearer ").to_owned();
+    talk_to_agents(&client, &agent);
+    talk_to_the_mesh(&client, &mesh);
+    let svid = credentials_that_came(&agent);
     assert_ne!(svid, token, "a token made for the agent, not the caller's");
-    // Everything a caller can put content into, well formed or not.
-    client.post("/v1/route", &json!({ "text": CONTENT }));
-    client.say("/", CONTENT);
-    client.say("/agents/echo", CONTENT);
-    client.say("/agents/b-gent", &format!("allocate {CONTENT} tokens"));
-    client
-        .request("POST", "/")
-        .body(format!("{{\"{CONTENT}\":"))
-        .send();
-    client.post(
-        "/v1/pheromones",
-        &json!({"type": "WARNING", "payload": CONTENT}),
-    );
-    client.get(&format!("/v1/pheromones?type={PARAMETER}"));
-    mesh.stranger()
-        .with("authorization", &format!("Bearer {CONTENT}"))
-        .get("/v1/agents");
-    mesh.cli(&["ask", CONTENT]);
-    let metrics = mesh.metrics();
+    let metrics = mesh.metrics().into_bytes();
     mesh.terminate();
     mesh.ended();
     let log = mesh.log();
@@ -103,34 +63,82 @@ fn no_secret_and_no_content_is_found_in_logs_trail_or_metrics() {
     let (_, svid_signature) = svid.rsplit_once('.').unwrap();
     let mut places = vec![
         ("the log".to_owned(), log.into_bytes()),
-        ("/metrics".to_owned(), metrics.into_bytes()),
+        ("/metrics".to_owned(), metrics),
     ];
-    for path in files(&mesh.data().join("audit")) {
-        places.push((path.display().to_string(), fs::read(path).unwrap()));
-    }
+    places.extend(contents(&mesh.data().join("audit")));
     assert!(places.len() > 3, "the trail has files");
-    for word in [CONTENT, ANSWER, UPSTREAM, HEADER, signature, svid_signature] {
-        for (place, bytes) in &places {
-            let found = bytes
-                .windows(word.len())
-                .position(|part| part == word.as_bytes());
-            let around = found.map(|at| {
+    let words = [CONTENT, ANSWER, UPSTREAM, HEADER, signature, svid_signature];
+    hold_none_of(&words, &places);
+    // The secrets themselves lie nowhere in the data folder.
+    hold_none_of(&[UPSTREAM, HEADER, signature], &contents(&mesh.data()));
+}
+
+/// Good and bad calls to agents that are shown each kind of credential.
+fn talk_to_agents(client: &Client, agent: &Agent) {
+    let answer =
+        json!({"message": {"messageId": "a", "role": "ROLE_AGENT", "parts": [{"text": ANSWER}]}});
+    agent.answer_raw(&answer.to_string());
+    let words = format!("raw {CONTENT}");
+    for name in ["by-env", "by-file", "by-svid"] {
+        let path = format!("/agents/{name}");
+        assert_eq!(client.say(&path, &words).words(), ANSWER);
+        let request = client.rpc_request(&path, "SendStreamingMessage", &message(&words));
+        let mut stream = request.open();
+        while stream.event().is_some() {}
+        client.say(&path, &format!("garbage {CONTENT}"));
+        client.say(&path, &format!("break {CONTENT}"));
+    }
+}
+
+/// Everything else a caller can put content into, well formed or not.
+fn talk_to_the_mesh(client: &Client, mesh: &Mesh) {
+    client.post("/v1/route", &json!({ "text": CONTENT }));
+    client.say("/", CONTENT);
+    client.say("/agents/echo", CONTENT);
+    client.say("/agents/b-gent", &format!("allocate {CONTENT} tokens"));
+    let broken = format!("{{\"{CONTENT}\":");
+    client.request("POST", "/").body(broken).send();
+    let pheromone = json!({"type": "WARNING", "payload": CONTENT});
+    client.post("/v1/pheromones", &pheromone);
+    client.get(&format!("/v1/pheromones?type={CONTENT}"));
+    let forged = format!("Bearer {CONTENT}");
+    let stranger = mesh.stranger().with("authorization", &forged);
+    stranger.get("/v1/agents");
+    mesh.cli(&["ask", CONTENT]);
+}
+
+/// Makes sure that the agent was shown what was configured; the token that was
+/// made for it.
+fn credentials_that_came(agent: &Agent) -> String {
+    let seen = agent.seen();
+    let with = |name: &str, value: &str| seen.iter().any(|seen| seen.header(name) == value);
+    assert!(with("authorization", &format!("Bearer {UPSTREAM}")));
+    assert!(with("x-api-key", HEADER));
+    let mut tokens = seen.iter().map(|seen| seen.header("authorization"));
+    let svid = tokens.find_map(|text| text.strip_prefix("Bearer ey"));
+    format!("ey{}", svid.unwrap())
+}
+
+#[track_caller]
+fn hold_none_of(words: &[&str], places: &[(String, Vec<u8>)]) {
+    for word in words {
+        for (place, bytes) in places {
+            let mut parts = bytes.windows(word.len());
+            let around = parts.position(|part| part == word.as_bytes()).map(|at| {
                 let (from, to) = (at.saturating_sub(300), (at + 100).min(bytes.len()));
                 String::from_utf8_lossy(&bytes[from..to]).into_owned()
             });
             assert_eq!(around, None, "`{word}` is in {place}");
         }
     }
-    // The secrets themselves lie nowhere in the data folder.
-    for path in files(&mesh.data()) {
-        let bytes = fs::read(&path).unwrap();
-        for word in [UPSTREAM, HEADER, signature] {
-            let found = bytes
-                .windows(word.len())
-                .any(|part| part == word.as_bytes());
-            assert!(!found, "`{word}` is in {}", path.display());
-        }
-    }
+}
+
+/// Every file below a folder, and what is in it.
+fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let files = files(folder).into_iter();
+    files
+        .map(|path| (path.display().to_string(), fs::read(path).unwrap()))
+        .collect()
 }
 
 #[test]

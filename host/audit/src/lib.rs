@@ -9,7 +9,7 @@
 //!
 //! Reading order: [`event`] and [`record`] (what is kept) · [`frame`] and
 //! [`segment`] (how it lies in files) · [`merkle`], [`note`] and [`keys`] (how
-//! it is sealed) · [`disk`] (what it stands on) · `store` and [`log`] (how it
+//! it is sealed) · [`disk`] (what it stands on) · `store`, `queue` and [`log`] (how it
 //! is written) · `recovery`, [`replay`](mod@replay) and [`verify`](mod@verify) (how it is
 //! read) · [`simulation`] (how all this is tested).
 //!
@@ -30,6 +30,7 @@ pub mod log;
 pub mod merkle;
 pub mod note;
 mod open_intents;
+mod queue;
 pub mod record;
 mod recovery;
 pub mod replay;

@@ -8,11 +8,12 @@ use std::sync::{Arc, PoisonError};
 use crate::disk::Disk;
 use crate::frame;
 use crate::note::Head;
+use crate::queue::Shared;
 use crate::record::Glance;
 use crate::recovery::{Recovery, recover};
 use crate::replay::Replay;
 use crate::store::Spans;
-use crate::writer::{Shared, Writer};
+use crate::writer::Writer;
 use crate::{Config, Error, Keys, Record};
 
 /// A place in the log. Ordered and compared by index.

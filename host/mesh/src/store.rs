@@ -11,6 +11,11 @@ use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
+/// Pages that are kept in memory, in bytes. The library's own default is 1 GiB,
+/// which grows with every task there ever was; what is asked for often is kept
+/// in memory by those who ask.
+const CACHE_BYTES: usize = 16 * 1024 * 1024;
+
 const CARDS: TableDefinition<&str, &[u8]> = TableDefinition::new("cards/1");
 /// Key: caller, NUL, task, NUL, agent.
 const TASKS: TableDefinition<&str, &[u8]> = TableDefinition::new("tasks/1");
@@ -79,7 +84,9 @@ impl Store {
     /// # Errors
     /// When it cannot be opened, or another process has it.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let db = Database::create(path)?;
+        let db = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .create(path)?;
         let write = db.begin_write()?;
         {
             write.open_table(CARDS)?;

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// How many owners that are in the store already are kept at hand.
-const AT_HAND: usize = 65_536;
+const AT_HAND: usize = 16_384;
 
 /// A task and whose it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

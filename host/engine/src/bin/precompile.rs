@@ -24,7 +24,7 @@ fn main() -> ExitCode {
                 } else {
                     "fresh"
                 };
-                println!(
+                eprintln!(
                     "{verb:>8} {:<10} {:>9} bytes of component, {:>9} of machine code",
                     outcome.name, outcome.wasm_bytes, outcome.cwasm_bytes,
                 );
