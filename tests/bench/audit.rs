@@ -197,6 +197,7 @@ fn outcome(number: usize) -> (usize, Record) {
             kind: "INVOKE".into(),
             target: "l-gent".into(),
             method: "SendMessage".into(),
+            operation: None,
             input_hash: format!("hmac-sha256:{number:064x}"),
         },
         decision: Decision {

@@ -96,6 +96,10 @@ pub struct Action {
     pub target: String,
     /// The protocol's method, such as `SendMessage`.
     pub method: String,
+    /// What a message asked one of the mesh's own agents to do, and to what, for
+    /// example `allocate translation`: policy judged that, not just the message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
     /// Keyed hash of the input: `hmac-sha256:` and 64 hex digits.
     pub input_hash: String,
 }

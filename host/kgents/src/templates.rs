@@ -54,6 +54,11 @@ pub fn allow_policy(agent: &str) -> (String, String) {
     )
 }
 
+/// Id of that policy.
+pub fn allow_policy_id(agent: &str) -> String {
+    format!("allow-{agent}")
+}
+
 /// Writes a mesh folder and tells which files, relative to it.
 ///
 /// # Errors

@@ -141,6 +141,11 @@ impl PolicyStore {
         *self.problems.lock() = vec![problem];
     }
 
+    /// Ids of the policies in force, sorted.
+    pub fn ids(&self) -> Vec<Arc<str>> {
+        self.current.load().ids.clone()
+    }
+
     /// What is in force and what is not.
     pub fn status(&self) -> PolicyStatus {
         PolicyStatus {

@@ -307,6 +307,13 @@ pub trait Dial: Send + Sync {
         about: &'a About<'a>,
     ) -> BoxFuture<'a, Result<Answer, Failure>>;
 
+    /// Whether an interface may be called at all, as far as its URL tells: names
+    /// are resolved, and judged, when they are called.
+    ///
+    /// # Errors
+    /// `Refused`, naming the address.
+    fn admits(&self, url: &str) -> Result<(), Failure>;
+
     /// Fetches an agent card.
     fn fetch_card<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Payload, Failure>>;
 }

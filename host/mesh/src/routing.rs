@@ -281,7 +281,7 @@ impl Routed {
     pub fn to_json(&self, id: &str) -> serde_json::Value {
         let alternative = |a: &Alternative| {
             serde_json::json!({
-                "agent": a.agent, "cluster": a.cluster, "confidence": a.confidence,
+                "agent": a.agent, "cluster": a.cluster, "confidence": rounded(a.confidence),
             })
         };
         let checked: Vec<&str> = self.judgement.checked.iter().map(|id| &**id).collect();
@@ -290,7 +290,7 @@ impl Routed {
             "agent": self.decision.agent,
             "cluster": self.decision.cluster,
             "method": method_name(&self.decision),
-            "confidence": self.decision.confidence,
+            "confidence": rounded(self.decision.confidence),
             "fallback": self.decision.fallback,
             "reason": self.decision.reason,
             "revision": self.revision,
@@ -308,6 +308,12 @@ impl Routed {
 
 /// What a caller must be allowed of an agent that it is led to.
 const NEEDED: [Action; 3] = [Action::List, Action::Route, Action::Invoke];
+
+/// A confidence to four digits: what is beyond means nothing, and a number of
+/// 32 bits written with 64 shows digits that nobody computed.
+pub(crate) fn rounded(confidence: f32) -> f64 {
+    (f64::from(confidence) * 10_000.0).round() / 10_000.0
+}
 
 /// The closed name of how a decision came about.
 pub fn method_name(decision: &Decision) -> &'static str {

@@ -115,6 +115,7 @@ fn event(name: &str) -> AgentAuditEvent {
                 kind: "INVOKE".into(),
                 target: "x".into(),
                 method: "SendMessage".into(),
+                operation: None,
                 input_hash: "hmac-sha256:0".into(),
             },
             decision: Decision {

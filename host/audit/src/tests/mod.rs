@@ -62,6 +62,7 @@ fn outcome(number: usize) -> Record {
             kind: "INVOKE".into(),
             target: "l-gent".into(),
             method: "SendMessage".into(),
+            operation: None,
             input_hash: keys().input_hash(&number.to_le_bytes()),
         },
         decision: Decision {

@@ -159,13 +159,13 @@ impl Mesh {
             .await
     }
 
-    /// What the mesh counts, as OpenMetrics text. Nobody has to be anybody for
-    /// that: it is on the admin listener.
+    /// A page of the admin listener: `/metrics`, or `/policies`, which are in
+    /// force. Nobody has to be anybody for that.
     ///
     /// # Errors
     /// When the listener cannot be reached or says no.
-    pub async fn metrics(&self) -> Result<String, Error> {
-        let request = Request::get(format!("{}/metrics", self.run.admin))
+    pub async fn admin(&self, path: &str) -> Result<String, Error> {
+        let request = Request::get(format!("{}{path}", self.run.admin))
             .body(Full::default())
             .map_err(|error| self.unreachable(error))?;
         let (status, body) = self

@@ -64,7 +64,7 @@ async fn add(args: &AddArgs, mesh: &Mesh, context: &Context) -> Result<Exit, Fai
     if let Some(policies) = policies {
         let path = allow::write(&policies, &added.name)?;
         added.policy = Some(path.display().to_string());
-        added.in_force = Some(allow::is_in_force(context, &added.name).await?);
+        added.in_force = Some(allow::is_in_force(mesh, &added.name).await?);
     }
     context
         .output

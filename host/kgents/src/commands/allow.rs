@@ -4,9 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde::Deserialize;
 
-use super::Context;
 use crate::client::{Error, Mesh, chain};
 use crate::clock;
 use crate::exit::{Exit, Failure};
@@ -16,8 +15,6 @@ use crate::{config::folder::POLICIES, templates};
 const NOTICE_MS: u64 = 5_000;
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// Somebody with an identity and nothing else: what it may do, everyone may.
-const ANYONE: &str = "/users/kgents-anyone";
 
 /// Where policies are written.
 ///
@@ -47,23 +44,30 @@ pub fn write(policies: &Path, agent: &str) -> Result<PathBuf, Failure> {
     Ok(path)
 }
 
-/// Waits until somebody without any right of their own sees `agent`; false when
+/// Waits until the mesh says that the policy of `agent` is in force; false when
 /// that has not come true in five seconds.
 ///
 /// # Errors
 /// When the mesh cannot be asked.
-pub async fn is_in_force(context: &Context, agent: &str) -> Result<bool, Failure> {
-    let path = format!("/v1/agents/{agent}");
+pub async fn is_in_force(mesh: &Mesh, agent: &str) -> Result<bool, Failure> {
+    let wanted = templates::allow_policy_id(agent);
     let until_ms = clock::now_ms().saturating_add(NOTICE_MS);
-    let anyone = Mesh::find(&context.data_dir, ANYONE, clock::now_ms())?;
     loop {
-        match anyone.get::<Value>(&path).await {
-            Ok(_) => return Ok(true),
-            Err(Error::Refused(_)) if clock::now_ms() < until_ms => {
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
-            Err(Error::Refused(_)) => return Ok(false),
-            Err(error) => return Err(error.into()),
+        let page = mesh.admin("/policies").await?;
+        let known: InForce = serde_json::from_str(&page)
+            .map_err(|error| Error::Malformed(format!("/policies: {error}")))?;
+        if known.ids.contains(&wanted) {
+            return Ok(true);
         }
+        if clock::now_ms() >= until_ms {
+            return Ok(false);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+/// What of the admin listener's `/policies` is read here.
+#[derive(Deserialize)]
+struct InForce {
+    ids: Vec<String>,
 }

@@ -22,9 +22,9 @@ const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(60);
 /// A connection that takes longer than a lost packet and its retries is dead.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A searched agent is accepted when four in five such decisions are right.
-const ACCEPT: f32 = 0.8;
+const ACCEPT: f64 = 0.8;
 /// Above this a local agent wins over a slightly better one elsewhere.
-const PREFER_LOCAL: f32 = 0.85;
+const PREFER_LOCAL: f64 = 0.85;
 /// Often enough to notice within half a minute (three failures make failed).
 const HEALTH_EVERY: Duration = Duration::from_secs(10);
 /// Slower than this is degraded, so waiting longer would tell nothing more.
@@ -96,10 +96,10 @@ pub struct Upstreams {
 pub struct Thresholds {
     /// A searched agent is accepted from here on.
     #[schemars(range(min = 0.0, max = 1.0))]
-    pub accept: f32,
+    pub accept: f64,
     /// A local agent from here on wins over a better one in another cluster.
     #[schemars(range(min = 0.0, max = 1.0))]
-    pub prefer_local: f32,
+    pub prefer_local: f64,
 }
 
 /// The audit trail.

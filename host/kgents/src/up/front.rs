@@ -2,11 +2,12 @@
 //! and back. It knows no protocol rule and makes no decision.
 
 use super::gateways;
-use bytes::Bytes;
+use Unread::{Broken, TooLong};
+use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited, StreamBody};
+use http_body_util::{BodyExt, Either, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use kgents_gateway::call::{Failure, FailureKind, ReplyHead};
 use kgents_gateway::reply::EVENT_STREAM;
@@ -19,6 +20,14 @@ use std::time::Duration;
 
 /// How long a caller may take to send a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Largest body, in bytes, that is read for a caller nobody knows: room for the
+/// question it is refused, and not for filling the memory.
+const STRANGER_BYTES_MAX: usize = 64 * 1024;
+/// Of a body that is too large so many bytes are thrown away at most,
+const DRAIN_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// and for so long, before the connection is closed on the rest.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The body of an answer: whole, or streamed.
 pub type Body =
@@ -49,7 +58,7 @@ impl Front {
         }
         let token = bearer(request.headers());
         let base_url = self.base_url(&request);
-        let (call, shape) = self.arrive(request).await;
+        let (call, shape) = self.arrive(request, token.as_deref()).await;
         let reply = self
             .exchange
             .run(Arrival {
@@ -65,6 +74,7 @@ impl Front {
     async fn arrive(
         &self,
         request: Request<Incoming>,
+        token: Option<&str>,
     ) -> (Result<kgents_gateway::call::Call, Failure>, ReplyShape) {
         let (parts, body) = request.into_parts();
         let head = RequestHead {
@@ -75,10 +85,12 @@ impl Front {
         };
         let body = match accepts(head.method, head.path) {
             Err(refusal) => return (Err(*refusal.failure), refusal.reply),
-            Ok(route) if route.needs_body() => match self.read(body).await {
-                Ok(body) => body,
-                Err(failure) => return (Err(failure), route.reply()),
-            },
+            Ok(route) if route.needs_body() => {
+                match self.read(body, self.body_bytes(token)).await {
+                    Ok(body) => body,
+                    Err(failure) => return (Err(failure), route.reply()),
+                }
+            }
             Ok(_) => Bytes::new(),
         };
         match decode(&head, body) {
@@ -87,17 +99,28 @@ impl Front {
         }
     }
 
-    /// Reads a whole body within the listener's limits.
-    pub(super) async fn read(&self, body: Incoming) -> Result<Bytes, Failure> {
-        let whole = Limited::new(body, self.body_max).collect();
-        match tokio::time::timeout(BODY_TIMEOUT, whole).await {
-            Ok(Ok(whole)) => Ok(whole.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Failure::new(
-                FailureKind::TooLarge,
-                format!("the body is above {} bytes", self.body_max),
-            )
-            .hint("send less, or raise `limits.body` in mesh.yaml")),
-            Ok(Err(_)) => Err(Failure::new(FailureKind::Malformed, "the body broke off")),
+    /// How large a body may be for who shows this token.
+    fn body_bytes(&self, token: Option<&str>) -> usize {
+        let now = self.exchange.clock.now_ms();
+        match self.exchange.identity.identify(token, now) {
+            Ok(_) => self.body_max,
+            Err(_) => self.body_max.min(STRANGER_BYTES_MAX),
+        }
+    }
+
+    /// Reads a whole body of at most `max` bytes. What is beyond is read too and
+    /// thrown away, within bounds, before that is said: a connection that is
+    /// closed on unread bytes is reset, and the answer with it.
+    pub(super) async fn read(&self, mut body: Incoming, max: usize) -> Result<Bytes, Failure> {
+        match tokio::time::timeout(BODY_TIMEOUT, within(&mut body, max)).await {
+            Ok(Ok(whole)) => Ok(whole),
+            Ok(Err(TooLong)) => {
+                let _ = tokio::time::timeout(DRAIN_TIMEOUT, drain(&mut body)).await;
+                let message = format!("the body is above {max} bytes");
+                Err(Failure::new(FailureKind::TooLarge, message)
+                    .hint("send less, or raise `limits.body` in mesh.yaml"))
+            }
+            Ok(Err(Broken)) => Err(Failure::new(FailureKind::Malformed, "the body broke off")),
             Err(_) => Err(Failure::new(
                 FailureKind::Malformed,
                 "the body took too long to come",
@@ -151,6 +174,50 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<String> {
     } else {
         String::new()
     })
+}
+
+/// Why a body was not read.
+enum Unread {
+    TooLong,
+    Broken,
+}
+
+/// The whole body, if it has at most `max` bytes. A body of one frame is not
+/// copied.
+async fn within(body: &mut Incoming, max: usize) -> Result<Bytes, Unread> {
+    let mut first = Bytes::new();
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| Broken)?.into_data() else {
+            continue;
+        };
+        if first.len() + whole.len() + data.len() > max {
+            return Err(TooLong);
+        }
+        if first.is_empty() && whole.is_empty() {
+            first = data;
+        } else {
+            whole.extend_from_slice(&std::mem::take(&mut first));
+            whole.extend_from_slice(&data);
+        }
+    }
+    Ok(if whole.is_empty() {
+        first
+    } else {
+        whole.freeze()
+    })
+}
+
+/// Reads on and throws away.
+async fn drain(body: &mut Incoming) {
+    let mut left = DRAIN_BYTES_MAX;
+    while let Some(Ok(frame)) = body.frame().await {
+        let bytes = frame.data_ref().map_or(0, Bytes::len);
+        left = match left.checked_sub(bytes) {
+            Some(left) => left,
+            None => return,
+        };
+    }
 }
 
 /// Puts an answer into the words of the binding that asked.
@@ -212,6 +279,16 @@ fn put(response: &mut Response<Body>, head: &ReplyHead, content_type: &'static s
     if !head.event.is_empty() {
         headers.extend(head.headers());
     }
+}
+
+/// A JSON document.
+pub(super) fn json(value: &serde_json::Value) -> Response<Body> {
+    let mut response = text(StatusCode::OK, &format!("{value}\n"));
+    let content_type = HeaderValue::from_static("application/json");
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, content_type);
+    response
 }
 
 /// A short answer in words.

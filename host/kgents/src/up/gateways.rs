@@ -51,7 +51,7 @@ pub async fn answer(front: &Front, request: Request<Incoming>) -> Response<Body>
     if let Err(failure) = admit(front, &request) {
         return refused(&failure);
     }
-    let body = match front.read(request.into_body()).await {
+    let body = match front.read(request.into_body(), front.body_max).await {
         Ok(body) => body,
         Err(failure) => return refused(&failure),
     };

@@ -26,6 +26,7 @@ use http::{Response, StatusCode};
 use http_body_util::{Either, Full};
 use kgents_mesh::dial::{Allow, Timeouts};
 use kgents_mesh::nucleus::{Nucleus, Settings};
+use kgents_mesh::policy::PolicyStore;
 use prometheus_client::registry::Registry as Metrics;
 use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
@@ -127,10 +128,10 @@ async fn live(config: Config, output: Output) -> anyhow::Result<()> {
         None => None,
     };
     let (stop, stopping) = signal::channel(false);
-    let metrics = Arc::new(metrics);
+    let (metrics, policies) = (Arc::new(metrics), Arc::clone(&nucleus.policies));
     tokio::spawn(serve::serve(admin, stopping.clone(), move |request| {
-        let metrics = Arc::clone(&metrics);
-        async move { administer(request.uri().path(), &metrics) }
+        let (metrics, policies) = (Arc::clone(&metrics), Arc::clone(&policies));
+        async move { administer(request.uri().path(), &metrics, &policies) }
     }));
     let tending = Arc::clone(&nucleus);
     let tend = tokio::spawn(async move { tending.tend().await });
@@ -183,7 +184,7 @@ fn settings(config: &Config) -> Settings {
             answer: upstreams.timeout.get(),
             probe: config.mesh.health.timeout.get(),
         },
-        accept: thresholds.accept,
+        accept: thresholds.accept as f32,
         fallback: config
             .mesh
             .fallback
@@ -240,8 +241,13 @@ fn announce(run: &Run, output: Output, invocation: &str, encoder: bool) {
     });
 }
 
-fn administer(path: &str, metrics: &Metrics) -> Response<Body> {
+fn administer(path: &str, metrics: &Metrics, policies: &PolicyStore) -> Response<Body> {
     match path {
+        "/policies" => {
+            let ids: Vec<String> = policies.ids().iter().map(ToString::to_string).collect();
+            let problems = policies.status().problems;
+            front::json(&serde_json::json!({ "ids": ids, "problems": problems }))
+        }
         "/metrics" => {
             let mut text = String::new();
             if prometheus_client::encoding::text::encode(&mut text, metrics).is_err() {
@@ -259,7 +265,7 @@ fn administer(path: &str, metrics: &Metrics) -> Response<Body> {
         "/healthz" => front::text(StatusCode::OK, "ok\n"),
         _ => front::text(
             StatusCode::NOT_FOUND,
-            "only /metrics and /healthz are here\n",
+            "only /metrics, /policies and /healthz are here\n",
         ),
     }
 }

@@ -92,7 +92,11 @@ fn listed(mistakes: &[FileMistake]) -> String {
 /// Registers the cards that lie in files, and takes out those whose file is
 /// gone.
 pub fn register(nucleus: &Nucleus, cards: &[Card]) {
-    let entries: Vec<Entry> = cards.iter().filter_map(entry).collect();
+    let entries: Vec<Entry> = cards
+        .iter()
+        .filter_map(entry)
+        .filter(|entry| is_admitted(nucleus, entry))
+        .collect();
     let directory = nucleus.registry.directory();
     for agent in directory.agents() {
         let Origin::Registered { source } = &agent.origin else {
@@ -112,6 +116,20 @@ pub fn register(nucleus: &Nucleus, cards: &[Card]) {
             failure.hint,
             "the cards in agents/ are not in force"
         );
+    }
+}
+
+/// Whether the mesh may call where a card says; if not, that is logged.
+fn is_admitted(nucleus: &Nucleus, entry: &Entry) -> bool {
+    let dial = &nucleus.exchange.dial;
+    let mut interfaces = entry.card.interfaces.iter();
+    match interfaces.find_map(|interface| dial.admits(&interface.url).err()) {
+        None => true,
+        Some(failure) => {
+            let (source, message, hint) = (&entry.source, failure.message, failure.hint);
+            tracing::error!(source, message, hint, "a card is left out");
+            false
+        }
     }
 }
 
@@ -151,6 +169,9 @@ async fn fetch_one(nucleus: &Arc<Nucleus>, url: &str) -> Result<(), kgents_gatew
         card,
         source: url.to_owned(),
     };
+    if !is_admitted(nucleus, &entry) {
+        return Ok(());
+    }
     let nucleus = Arc::clone(nucleus);
     let registering = tokio::task::spawn_blocking(move || nucleus.register(vec![entry]));
     registering.await.unwrap_or(Ok(()))

@@ -157,20 +157,15 @@ impl Dialler {
     }
 
     async fn card(&self, url: &str) -> Result<Payload, Failure> {
-        self.allow.check_url(url).map_err(|reason| {
-            Failure::new(FailureKind::Refused, format!("`url`: {reason}"))
-                .hint("allow the range under `upstreams.allow` in mesh.yaml")
-        })?;
+        self.admits(url)?;
         let request = Request::get(url)
             .header(header::ACCEPT, "application/json")
             .body(Full::default())
             .map_err(|_| Failure::new(FailureKind::Refused, format!("`url`: `{url}` is no URL")))?;
         let get = async {
-            let response = self
-                .client
-                .request(request)
-                .await
-                .map_err(|e| unreachable(url, &e))?;
+            let response = self.client.request(request).await.map_err(|e| {
+                unreachable(url, &e).hint("is the agent running, and is that where its card is?")
+            })?;
             if !response.status().is_success() {
                 let message = format!("`url`: `{url}` answered {}", response.status().as_u16());
                 return Err(Failure::new(FailureKind::Refused, message)
@@ -200,6 +195,13 @@ impl Dial for Dialler {
         about: &'a About<'a>,
     ) -> BoxFuture<'a, Result<Answer, Failure>> {
         Box::pin(self.call(agent, operation, about))
+    }
+
+    fn admits(&self, url: &str) -> Result<(), Failure> {
+        self.allow.check_url(url).map_err(|reason| {
+            Failure::new(FailureKind::Refused, format!("`url`: {reason}"))
+                .hint("allow the range under `upstreams.allow` in mesh.yaml")
+        })
     }
 
     fn fetch_card<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Payload, Failure>> {

@@ -25,6 +25,8 @@ pub(super) struct Case {
     pub kind: &'static str,
     pub target: String,
     pub method: &'static str,
+    /// What one of the mesh's own agents was asked to do, once understood.
+    pub operation: Option<String>,
     pub input_hash: String,
     pub trace: TraceContext,
     pub routing: Option<Routing>,
@@ -68,6 +70,7 @@ impl Case {
             kind: kind(&call.operation),
             target: target.to_owned(),
             method: call.operation.name(),
+            operation: None,
             input_hash,
             trace: TraceContext::new(call.traceparent.as_deref(), trace_random),
             routing: None,
@@ -115,6 +118,7 @@ impl Case {
                     kind: self.kind.to_owned(),
                     target: self.target.clone(),
                     method: self.method.to_owned(),
+                    operation: self.operation.clone(),
                     input_hash: self.input_hash.clone(),
                 },
                 decision: Decision {
@@ -153,7 +157,7 @@ impl Case {
     pub fn routed(&mut self, method: &str, confidence: f32, fallback: bool) {
         self.routing = Some(Routing {
             method: method.to_owned(),
-            confidence: f64::from(confidence),
+            confidence: crate::routing::rounded(confidence),
             fallback,
         });
     }

@@ -154,8 +154,9 @@ impl Exchange {
             decision.confidence,
             decision.fallback,
         );
-        it.judgement = Some(routed.judgement.clone());
+        // Where nobody was found, what let the caller ask is what decided.
         if let Some(agent) = &decision.agent {
+            it.judgement = Some(routed.judgement.clone());
             it.target.clone_from(agent);
         }
         Ok(Payload::of(&routed.to_json(&it.event)))
@@ -264,6 +265,9 @@ impl Exchange {
             _ => return Err(refused("give either `url` or `card`")),
         };
         let card = Card::parse(raw)?;
+        for interface in &card.interfaces {
+            self.dial.admits(&interface.url)?;
+        }
         if card.credentials.is_some() {
             return Err(refused("`credentials` name secrets of the mesh's machine")
                 .hint("put such a card into agents/ of the mesh folder"));

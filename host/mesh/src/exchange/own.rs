@@ -29,6 +29,7 @@ impl Exchange {
         };
         if let Some(ask) = ask(operation) {
             let action = ask.action;
+            it.operation = Some(format!("{} {}", action.name(), subject(operation)));
             if !self.judge(it, who, ask)? {
                 return Err(denied(who, action, subject(operation)));
             }

@@ -81,6 +81,10 @@ impl Exchange {
 /// The answer to who may not.
 pub(super) fn denied(who: &Principal, action: Action, what: &str) -> Failure {
     let message = format!("`{}` may not {} `{what}`", who.name(), action.name());
-    Failure::new(FailureKind::Denied, message)
-        .hint("a policy in policies/ has to permit it; kgents agents add --allow writes one")
+    let failure = Failure::new(FailureKind::Denied, message);
+    match action {
+        Action::List | Action::Route | Action::Invoke => failure
+            .hint("a policy in policies/ has to permit it; kgents agents add --allow writes one"),
+        _ => failure.hint("a policy in policies/ has to permit it"),
+    }
 }

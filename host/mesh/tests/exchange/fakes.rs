@@ -182,6 +182,10 @@ impl Dial for FakeAgent {
         })
     }
 
+    fn admits(&self, _: &str) -> Result<(), Failure> {
+        Ok(())
+    }
+
     fn fetch_card<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Payload, Failure>> {
         Box::pin(async move {
             self.cards_wanted.fetch_add(1, Ordering::SeqCst);

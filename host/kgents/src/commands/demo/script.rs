@@ -160,7 +160,7 @@ async fn register(stage: &mut Stage, context: &Context, callers: &Callers, desks
     }
     // Both are written before the mesh is waited for: it reads them at once.
     for name in &names {
-        let in_force = allow::is_in_force(context, name).await;
+        let in_force = allow::is_in_force(&callers.operator, name).await;
         if !matches!(in_force, Ok(true)) {
             kept = Err(format!("the policy for {name} has not come into force"));
         }

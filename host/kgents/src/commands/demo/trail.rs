@@ -157,7 +157,7 @@ pub async fn metrics(stage: &mut Stage, callers: &Callers) {
     let mut step = stage.begin("What was counted");
     let mesh = &callers.operator;
     stage.ask(&mut step, format!("$ curl {}/metrics", mesh.run().admin));
-    let kept = match mesh.metrics().await {
+    let kept = match mesh.admin("/metrics").await {
         Ok(text) => {
             let lines = text.lines().filter(|line| !line.starts_with('#')).count();
             let interactions = total(&text, "kgents_interactions_total");
