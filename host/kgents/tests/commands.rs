@@ -11,6 +11,7 @@
 mod fake;
 
 use std::process::Output;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fake::{FakeMesh, Reply, claim, kgents};
 use serde_json::{Value, json};
@@ -212,14 +213,19 @@ fn route_as_json_is_the_contract_and_ends_by_what_was_found() {
 fn an_agent_is_added_with_a_policy_that_is_seen_to_be_in_force() {
     let policies = std::sync::Arc::new(std::sync::OnceLock::<std::path::PathBuf>::new());
     let watched = std::sync::Arc::clone(&policies);
+    let looks = AtomicUsize::new(0);
     let mesh = FakeMesh::start(move |seen| match seen.line.as_str() {
         "POST /v1/agents" => {
             Reply::json(json!({"name": "planner", "revision": 7, "created": true}))
         }
-        // As a watcher would: in force once the file is there, and for anyone.
-        "GET /v1/agents/planner" if watched.get().is_some_and(|path| path.exists()) => {
-            Reply::json(json!({"name": "planner"}))
+        // As a watcher would: in force a look after the file is there.
+        "GET /policies"
+            if looks.fetch_add(1, Ordering::Relaxed) > 0
+                && watched.get().is_some_and(|path| path.exists()) =>
+        {
+            Reply::json(json!({"ids": ["operator", "allow-planner"]}))
         }
+        "GET /policies" => Reply::json(json!({"ids": ["operator"]})),
         _ => Reply::rpc_error(404, -32052, "UNKNOWN_AGENT", "no such agent"),
     });
     let file = mesh.mesh_dir.path().join("policies/allow-planner.cedar");
@@ -242,7 +248,8 @@ fn an_agent_is_added_with_a_policy_that_is_seen_to_be_in_force() {
     let seen = mesh.seen();
     assert_eq!(seen[0].body, json!({"url": url}));
     assert_eq!(seen[0].subject, "spiffe://mesh.test/users/ada");
-    assert_ne!(seen[1].subject, seen[0].subject);
+    assert_eq!(seen.len(), 3, "{seen:?}");
+    assert_eq!(seen[1].subject, "", "/policies is told to anybody");
 }
 
 #[test]

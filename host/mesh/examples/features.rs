@@ -2,7 +2,7 @@
 //! the router's calibration.
 //!
 //! ```text
-//! cargo run --release -p kgents-mesh --example features -- CARDS QUERIES OUT
+//! cargo run --release --example features -- CARDS QUERIES OUT
 //! ```
 //!
 //! `CARDS` and `QUERIES` are the labelled set (`components/router/calibration/`).

@@ -15,7 +15,7 @@ use kgents_gateway::call::{Failure, FailureKind};
 use std::sync::Arc;
 
 /// Candidates that are searched at first; more when the caller may use none.
-const CANDIDATES: usize = 32;
+pub const CANDIDATES: usize = 32;
 /// Steps a decision may take: one for each rung and the last word.
 const STEPS_MAX: usize = 5;
 /// Questions above this many bytes are decided anew each time: people repeat

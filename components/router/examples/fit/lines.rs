@@ -1,21 +1,24 @@
-//! Lines of features, and smaller meshes made from them.
+//! Lines of features.
 
 use kgents_router::question::{Candidate, Found};
 use serde::Deserialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// In a thinned mesh the right agent is missing for one query in this many, so
-/// that the near miss is learnt while most questions still have an answer.
-const GONE: u64 = 8;
+/// The mesh of all agents, as [`Line::one_in`] tells it.
+pub const WHOLE: u64 = 1;
 
-/// One query with what search found for it.
+/// One query in one mesh, with what search found for it.
 #[derive(Debug, Clone)]
 pub struct Line {
     /// The caller's words.
     pub query: String,
     /// The agent that is right; `None` when none is.
     pub route: Option<String>,
+    /// The mesh: one in this many of the other agents is there.
+    pub one_in: u64,
+    /// How much the line counts among those of its mesh; see [`weighed`].
+    pub weight: f64,
     /// What search found.
     pub found: Found,
 }
@@ -26,6 +29,7 @@ struct Raw {
     query: String,
     route: Option<String>,
     encoder: Option<String>,
+    one_in: u64,
     candidates: Vec<RawCandidate>,
 }
 
@@ -43,27 +47,6 @@ impl Line {
     /// Whether this line is of the half that fits.
     pub fn fits(&self) -> bool {
         hash(&[&self.query]).is_multiple_of(2)
-    }
-
-    /// The same query in a mesh where each other agent exists with a chance of one
-    /// in `parts`, by hash. For one query in [`GONE`] the right agent is missing
-    /// too; then nobody is right.
-    pub fn thinned(&self, parts: u64, salt: &str) -> Self {
-        let is_gone = hash(&[salt, &self.query]).is_multiple_of(GONE);
-        let route = self.route.clone().filter(|_| !is_gone);
-        let exists = |agent: &str| match self.route.as_deref() {
-            Some(right) if right == agent => !is_gone,
-            _ => hash(&[salt, &self.query, agent]).is_multiple_of(parts),
-        };
-        let candidates = self.found.candidates.iter().filter(|c| exists(&c.agent));
-        Self {
-            query: self.query.clone(),
-            route,
-            found: Found {
-                candidates: candidates.cloned().collect(),
-                encoder: self.found.encoder.clone(),
-            },
-        }
     }
 }
 
@@ -94,10 +77,38 @@ pub fn read(path: &Path) -> Result<Vec<Line>, String> {
         lines.push(Line {
             query: raw.query,
             route: raw.route,
+            one_in: raw.one_in,
+            weight: 1.0,
             found,
         });
     }
     Ok(lines)
+}
+
+/// The lines with weights. In smaller meshes right agents are missing, but the share
+/// of questions with an answer is to stay what it is in the mesh of all agents, as
+/// nothing says that it is another one: questions without an answer count less there.
+pub fn weighed(mut lines: Vec<Line>) -> Vec<Line> {
+    let mut counted: BTreeMap<u64, (f64, f64)> = BTreeMap::new();
+    for line in &lines {
+        let (answered, all) = counted.entry(line.one_in).or_default();
+        *answered += if line.route.is_some() { 1.0 } else { 0.0 };
+        *all += 1.0;
+    }
+    let odds = |one_in: u64| {
+        let (answered, all) = counted.get(&one_in).copied().unwrap_or_default();
+        answered / (all - answered).max(1.0)
+    };
+    let whole = odds(WHOLE).max(f64::EPSILON);
+    for line in lines.iter_mut().filter(|line| line.route.is_none()) {
+        line.weight = odds(line.one_in) / whole;
+    }
+    lines
+}
+
+/// The meshes that occur, the whole one first.
+pub fn meshes(lines: &[Line]) -> BTreeSet<u64> {
+    lines.iter().map(|line| line.one_in).collect()
 }
 
 /// How many agents occur.
@@ -127,50 +138,51 @@ fn hash(parts: &[&str]) -> u64 {
 mod tests {
     use super::*;
 
-    fn line(query: &str) -> Line {
-        let candidates = ["a", "b", "c", "d", "e", "f", "g", "h"].map(|agent| Candidate {
-            agent: agent.to_owned(),
-            cluster: String::new(),
-            skill: String::new(),
-            lexical: 1.0,
-            coverage: 0.5,
-            vector: None,
-        });
-        let found = Found {
-            candidates: candidates.to_vec(),
-            encoder: None,
-        };
+    fn line(query: &str, one_in: u64, route: Option<&str>) -> Line {
         Line {
             query: query.to_owned(),
-            route: Some("a".to_owned()),
-            found,
+            route: route.map(str::to_owned),
+            one_in,
+            weight: 1.0,
+            found: Found {
+                candidates: Vec::new(),
+                encoder: None,
+            },
         }
     }
 
     #[test]
     fn about_half_of_the_lines_fit() {
         let fits = (0..1_000)
-            .filter(|n| line(&format!("query {n}")).fits())
+            .filter(|n| line(&format!("query {n}"), WHOLE, None).fits())
             .count();
         assert!((430..570).contains(&fits), "{fits}");
     }
 
     #[test]
-    fn a_thinned_mesh_has_its_right_agent_or_no_right_agent() {
-        let mut gone = 0;
-        for n in 0..800 {
-            let thinned = line(&format!("query {n}")).thinned(4, "salt");
-            let is_there = thinned.found.candidates.iter().any(|c| c.agent == "a");
-            assert_eq!(thinned.route.is_some(), is_there);
-            gone += u32::from(!is_there);
-        }
-        assert!((60..140).contains(&gone), "about one in eight: {gone}");
+    fn the_share_of_questions_with_an_answer_is_that_of_the_whole_mesh() {
+        let of = |one_in, right: usize, wrong: usize| {
+            let routes = [Some("a")]
+                .repeat(right)
+                .into_iter()
+                .chain([None].repeat(wrong));
+            routes.map(move |route| line("q", one_in, route))
+        };
+        // In the whole mesh half have an answer, in the smaller one a fifth.
+        let lines = weighed(of(WHOLE, 10, 10).chain(of(8, 4, 16)).collect());
+        let total = |one_in, answered| {
+            let of = |l: &&Line| l.one_in == one_in && l.route.is_some() == answered;
+            lines.iter().filter(of).map(|l| l.weight).sum::<f64>()
+        };
+        assert_eq!((total(WHOLE, true), total(WHOLE, false)), (10.0, 10.0));
+        assert_eq!((total(8, true), total(8, false)), (4.0, 4.0));
+        assert_eq!(meshes(&lines), BTreeSet::from([WHOLE, 8]));
     }
 
     #[test]
     fn a_broken_line_is_named() {
         let dir = std::env::temp_dir().join(format!("kgents-fit-{}", std::process::id()));
-        let good = r#"{"query":"q","route":null,"encoder":null,"candidates":[]}"#;
+        let good = r#"{"query":"q","route":null,"encoder":null,"one_in":1,"candidates":[]}"#;
         std::fs::write(&dir, format!("{good}\n{{\"query\":1}}\n")).unwrap();
         let error = read(&dir).unwrap_err();
         std::fs::remove_file(&dir).unwrap();

@@ -11,6 +11,8 @@ pub struct Outcome {
     pub is_right: bool,
     /// Whether any agent is.
     pub in_scope: bool,
+    /// How much it counts, 0.0 or more.
+    pub weight: f64,
 }
 
 /// Figures over all outcomes.
@@ -40,23 +42,27 @@ const BINS: usize = 15;
 /// Computes the figures of the agents that came first, with the `others` beside
 /// them; a share of nothing is 0.0.
 pub fn measure(outcomes: &[Outcome], others: &[Outcome]) -> Metrics {
-    let count = |test: &dyn Fn(&Outcome) -> bool| outcomes.iter().filter(|o| test(o)).count();
-    let in_scope = count(&|o| o.in_scope);
-    let accepted = count(&|o| o.confidence >= ACCEPT);
-    let accepted_right = count(&|o| o.confidence >= ACCEPT && o.is_right);
+    let total = |test: &dyn Fn(&Outcome) -> bool| {
+        let counted = outcomes.iter().filter(|o| test(o));
+        counted.map(|o| o.weight).sum::<f64>()
+    };
+    let all = total(&|_| true);
+    let in_scope = total(&|o| o.in_scope);
+    let accepted = total(&|o| o.confidence >= ACCEPT);
+    let accepted_right = total(&|o| o.confidence >= ACCEPT && o.is_right);
     let squares = outcomes
         .iter()
-        .map(|o| (o.confidence - truth(o)).powi(2))
+        .map(|o| o.weight * (o.confidence - truth(o)).powi(2))
         .sum::<f64>();
     Metrics {
         lines: outcomes.len(),
-        top1: share(count(&|o| o.in_scope && o.is_right) as f64, in_scope),
+        top1: share(total(&|o| o.in_scope && o.is_right), in_scope),
         auroc: auroc(outcomes),
         ece: ece(outcomes),
         ece_alternatives: ece(others),
-        brier: share(squares, outcomes.len()),
-        precision: share(accepted_right as f64, accepted),
-        recall: share(accepted_right as f64, in_scope),
+        brier: share(squares, all),
+        precision: share(accepted_right, accepted),
+        recall: share(accepted_right, in_scope),
     }
 }
 
@@ -64,16 +70,18 @@ fn truth(outcome: &Outcome) -> f64 {
     if outcome.is_right { 1.0 } else { 0.0 }
 }
 
-fn share(part: f64, whole: usize) -> f64 {
-    if whole == 0 { 0.0 } else { part / whole as f64 }
+fn share(part: f64, whole: f64) -> f64 {
+    if whole > 0.0 { part / whole } else { 0.0 }
 }
 
 fn auroc(outcomes: &[Outcome]) -> f64 {
     let (right, wrong): (Vec<&Outcome>, Vec<&Outcome>) = outcomes.iter().partition(|o| o.is_right);
-    let won = right
-        .iter()
-        .flat_map(|r| wrong.iter().map(|w| duel(r.confidence, w.confidence)));
-    share(won.sum(), right.len() * wrong.len())
+    let (mut won, mut fought) = (0.0, 0.0);
+    for (r, w) in right.iter().flat_map(|r| wrong.iter().map(move |w| (r, w))) {
+        won += r.weight * w.weight * duel(r.confidence, w.confidence);
+        fought += r.weight * w.weight;
+    }
+    share(won, fought)
 }
 
 fn duel(right: f64, wrong: f64) -> f64 {
@@ -88,9 +96,11 @@ fn ece(outcomes: &[Outcome]) -> f64 {
     let bin_of = |o: &Outcome| ((o.confidence * BINS as f64) as usize).min(BINS - 1);
     let error = (0..BINS).map(|bin| {
         let here = outcomes.iter().filter(|o| bin_of(o) == bin);
-        here.map(|o| o.confidence - truth(o)).sum::<f64>().abs()
+        here.map(|o| o.weight * (o.confidence - truth(o)))
+            .sum::<f64>()
+            .abs()
     });
-    share(error.sum(), outcomes.len())
+    share(error.sum(), outcomes.iter().map(|o| o.weight).sum())
 }
 
 impl fmt::Display for Metrics {
@@ -123,6 +133,7 @@ mod tests {
             confidence,
             is_right,
             in_scope,
+            weight: 1.0,
         }
     }
 
@@ -143,6 +154,36 @@ mod tests {
         assert!(near(metrics.ece, 1.4 / 4.0), "{}", metrics.ece);
         assert!(near(metrics.brier, (0.01 + 0.81 + 0.25 + 0.01) / 4.0));
         assert!(near(metrics.precision, 0.5) && near(metrics.recall, 1.0 / 3.0));
+    }
+
+    #[test]
+    fn what_weighs_twice_counts_as_two() {
+        let once = [
+            (0.9, true, true),
+            (0.9, false, true),
+            (0.85, true, true),
+            (0.4, false, false),
+        ]
+        .map(outcome);
+        let mut heavy = once;
+        heavy[1].weight = 2.0;
+        let (one, two) = (
+            measure(&[once[0], once[1], once[1], once[2], once[3]], &[]),
+            measure(&heavy, &[]),
+        );
+        let figures = |m: &Metrics| {
+            let Metrics {
+                top1,
+                auroc,
+                ece,
+                brier,
+                precision,
+                recall,
+                ..
+            } = *m;
+            [top1, auroc, ece, brier, precision, recall].map(|f| (f * 1e9).round())
+        };
+        assert_eq!(figures(&one), figures(&two));
     }
 
     #[test]

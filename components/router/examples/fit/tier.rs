@@ -1,9 +1,9 @@
 //! One tier: its ranking by grid search, its probabilities by regression.
 
-use crate::lines::Line;
+use crate::lines::{Line, WHOLE, meshes};
 use crate::logistic::{self, Model, Row};
 use crate::metrics::{Metrics, Outcome, measure};
-use kgents_router::calibration::{Ranking, Tier, Weights};
+use kgents_router::calibration::{ENCODER, LEXICAL, Ranking, Tier, Weights};
 use kgents_router::features::{COUNT, NAMES, features, rank};
 use kgents_router::question::ALTERNATIVES_MAX;
 use kgents_router::search::{best_probability, rest_probability};
@@ -32,6 +32,14 @@ impl Which {
         line.found.encoder.is_some() == (self == Self::Encoder)
     }
 
+    /// What is in force: the calibration that this program was built with.
+    pub fn in_force(self) -> Tier {
+        match self {
+            Self::Encoder => ENCODER,
+            Self::Lexical => LEXICAL,
+        }
+    }
+
     /// The rankings to choose from, plainest first.
     fn rankings(self) -> Vec<Ranking> {
         let steps = |max: u8| (0..=max).map(|step| f32::from(step) / 20.0);
@@ -55,13 +63,15 @@ impl Which {
     }
 }
 
-/// Meshes that a line is thinned to, as the parts of which one stays, so that the
-/// probabilities hold in small meshes, and where the right agent is missing.
-const THINNED: [u64; 3] = [2, 4, 8];
-
-/// Fits the ranking on these lines, and the probabilities on them and on what they
-/// are in smaller meshes.
+/// Fits the ranking and the probabilities on these lines, so that they hold in small
+/// meshes too, and where the right agent is missing. The smaller meshes together count
+/// as much as the whole one.
 pub fn fit(fitting: &[Line], which: Which) -> Tier {
+    let smaller = meshes(fitting).into_iter().filter(|m| *m != WHOLE).count();
+    let weight = |line: &Line| match line.one_in {
+        WHOLE => line.weight,
+        _ => line.weight / smaller as f64,
+    };
     let mut ranking = Ranking {
         cosine: 1.0,
         coverage: 0.0,
@@ -69,37 +79,16 @@ pub fn fit(fitting: &[Line], which: Which) -> Tier {
     };
     let mut first_most = None;
     for one in which.rankings() {
-        let first = fitting.iter().filter(|line| is_first(line, &one)).count();
+        let right = fitting.iter().filter(|line| is_first(line, &one));
+        let first = right.map(weight).sum::<f64>();
         // Only better ones replace: of equals the plainest stays.
         if first_most.is_none_or(|most| first > most) {
             (ranking, first_most) = (one, Some(first));
         }
     }
     let (mut best, mut rest) = (Vec::new(), Vec::new());
-    let answered = fitting.iter().filter(|line| line.route.is_some()).count() as f64;
-    let odds = answered / (fitting.len() as f64 - answered).max(1.0);
     for line in fitting {
-        observe(line, &ranking, 1.0, &mut best, &mut rest);
-    }
-    for parts in THINNED {
-        let smaller: Vec<Line> = fitting
-            .iter()
-            .map(|l| l.thinned(parts, which.name()))
-            .collect();
-        let right = smaller.iter().filter(|line| line.route.is_some()).count() as f64;
-        // Agents went missing, but the share of questions with an answer is to stay
-        // what it is in the data: those without count less.
-        let without = right / (smaller.len() as f64 - right).max(1.0) / odds.max(f64::EPSILON);
-        for line in &smaller {
-            let weight = if line.route.is_some() { 1.0 } else { without };
-            observe(
-                line,
-                &ranking,
-                weight / THINNED.len() as f64,
-                &mut best,
-                &mut rest,
-            );
-        }
+        observe(line, &ranking, weight(line), &mut best, &mut rest);
     }
     let best = weights(&logistic::fit(&best));
     let rest = weights(&logistic::fit(&rest));
@@ -163,12 +152,14 @@ pub fn report(tier: &Tier, lines: &[Line]) -> Metrics {
             confidence: f64::from(confidence),
             is_right: is_first(line, &tier.ranking),
             in_scope: line.route.is_some(),
+            weight: line.weight,
         });
         for other in ranked.iter().skip(1).take(ALTERNATIVES_MAX) {
             others.push(Outcome {
                 confidence: f64::from(rest_probability(tier, other, &ranked, confidence)),
                 is_right: line.route.as_ref() == Some(&other.candidate.agent),
                 in_scope: line.route.is_some(),
+                weight: line.weight,
             });
         }
     }
@@ -176,7 +167,7 @@ pub fn report(tier: &Tier, lines: &[Line]) -> Metrics {
 }
 
 /// The tier as it stands in `calibration.json`.
-pub fn to_json(tier: &Tier, metrics: &Metrics) -> Value {
+pub fn to_json(tier: &Tier, whole: &Metrics, smaller: &Metrics) -> Value {
     let Ranking {
         cosine,
         coverage,
@@ -190,16 +181,21 @@ pub fn to_json(tier: &Tier, metrics: &Metrics) -> Value {
         },
         "best": named(&tier.best),
         "rest": named(&tier.rest),
-        "metrics": {
-            "lines": metrics.lines,
-            "top1": digits(metrics.top1),
-            "auroc": digits(metrics.auroc),
-            "ece": digits(metrics.ece),
-            "ece_alternatives": digits(metrics.ece_alternatives),
-            "brier": digits(metrics.brier),
-            "precision_at_0.8": digits(metrics.precision),
-            "recall_at_0.8": digits(metrics.recall),
-        },
+        "metrics": figures(whole),
+        "metrics_smaller_meshes": figures(smaller),
+    })
+}
+
+fn figures(metrics: &Metrics) -> Value {
+    json!({
+        "lines": metrics.lines,
+        "top1": digits(metrics.top1),
+        "auroc": digits(metrics.auroc),
+        "ece": digits(metrics.ece),
+        "ece_alternatives": digits(metrics.ece_alternatives),
+        "brier": digits(metrics.brier),
+        "precision_at_0.8": digits(metrics.precision),
+        "recall_at_0.8": digits(metrics.recall),
     })
 }
 

@@ -25,6 +25,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const ACCEPT: f64 = 0.8;
 /// Above this a local agent wins over a slightly better one elsewhere.
 const PREFER_LOCAL: f64 = 0.85;
+/// Whatever was answered is on disk either way; this is about calls that a crash
+/// cut off, and doubles what each call waits for the disk.
+const STRICT: bool = false;
 /// Often enough to notice within half a minute (three failures make failed).
 const HEALTH_EVERY: Duration = Duration::from_secs(10);
 /// Slower than this is degraded, so waiting longer would tell nothing more.
@@ -176,9 +179,7 @@ impl Default for Thresholds {
 
 impl Default for Audit {
     fn default() -> Self {
-        // Whatever was answered is on disk either way; this is about calls that
-        // a crash cut off, and doubles what each call waits for the disk.
-        Self { strict: false }
+        Self { strict: STRICT }
     }
 }
 

@@ -128,7 +128,7 @@ impl FakeMesh {
 /// Makes a data folder look like that of a mesh on `port`.
 pub fn claim(data: &Path, port: u16, mesh_dir: &Path) -> File {
     let run = json!({
-        "listen": format!("http://127.0.0.1:{port}"), "admin": "http://127.0.0.1:1", "pid": 1,
+        "listen": format!("http://127.0.0.1:{port}"), "admin": format!("http://127.0.0.1:{port}"), "pid": 1,
         "mesh_dir": mesh_dir, "trust_domain": "mesh.test", "cluster": "local",
         "version": env!("CARGO_PKG_VERSION"),
     });
