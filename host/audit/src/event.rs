@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::merkle::to_hex;
+
 /// The schema's version.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ApiVersion {
@@ -158,21 +160,52 @@ pub struct Trace {
 #[must_use]
 pub fn event_name(timestamp_ms: u64, random: [u8; 5]) -> String {
     let at = Moment::of(timestamp_ms);
-    let [a, b, c, d, e] = random;
-    format!(
-        "evt-{:04}-{:02}-{:02}-{:02}{:02}{:02}-{a:02x}{b:02x}{c:02x}{d:02x}{e:02x}",
-        at.year, at.month, at.day, at.hour, at.minute, at.second
-    )
+    let mut name = String::with_capacity(32);
+    name.push_str("evt-");
+    at.push_date(&mut name);
+    name.push('-');
+    for part in [at.hour, at.minute, at.second] {
+        push_digits(&mut name, part, 2);
+    }
+    name.push('-');
+    name.push_str(&to_hex(&random));
+    name
 }
 
 /// `timestamp_ms` (since the Unix epoch) as RFC 3339: `2025-12-11T14:30:52.123Z`.
 #[must_use]
 pub fn timestamp(timestamp_ms: u64) -> String {
     let at = Moment::of(timestamp_ms);
-    format!(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-        at.year, at.month, at.day, at.hour, at.minute, at.second, at.millisecond
-    )
+    let mut text = String::with_capacity(24);
+    at.push_date(&mut text);
+    for (before, part, digits) in [
+        ('T', at.hour, 2),
+        (':', at.minute, 2),
+        (':', at.second, 2),
+        ('.', at.millisecond, 3),
+    ] {
+        text.push(before);
+        push_digits(&mut text, part, digits);
+    }
+    text.push('Z');
+    text
+}
+
+/// At least so many decimal digits of a number.
+fn push_digits(text: &mut String, number: u64, digits: usize) {
+    let mut buffer = [b'0'; 20];
+    let mut left = number;
+    let mut used = 0;
+    for slot in buffer.iter_mut().rev() {
+        if left == 0 && used >= digits {
+            break;
+        }
+        *slot = b'0' + (left % 10) as u8;
+        left /= 10;
+        used += 1;
+    }
+    let start = buffer.len() - used;
+    text.extend(buffer.iter().skip(start).map(|digit| char::from(*digit)));
 }
 
 /// A point in time in the civil calendar, UTC.
@@ -212,6 +245,15 @@ impl Moment {
             second: seconds % 60,
             millisecond: timestamp_ms % 1_000,
         }
+    }
+
+    /// `2025-12-11`
+    fn push_date(&self, text: &mut String) {
+        push_digits(text, self.year, 4);
+        text.push('-');
+        push_digits(text, self.month, 2);
+        text.push('-');
+        push_digits(text, self.day, 2);
     }
 }
 

@@ -54,6 +54,7 @@ pub use event::{
 };
 pub use keys::Keys;
 pub use log::{Log, Position};
+pub use merkle::to_hex;
 pub use note::{Head, VerifierKey};
 pub use record::{Intent, Outcome, Record};
 pub use recovery::Recovery;

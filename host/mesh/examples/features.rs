@@ -8,8 +8,7 @@
 //! `CARDS` and `QUERIES` are the labelled set (`components/router/calibration/`).
 //! Each question is asked with the encoder and by words alone, in the mesh of all
 //! agents and in smaller ones: `{"query", "route": name or null, "encoder": name or
-//! null, "one_in", "candidates": [{"agent", "skill", "lexical", "coverage",
-//! "vector"}]}` a line.
+//! null, "one_in", "candidates": [{"agent", "lexical", "coverage", "vector"}]}` a line.
 //!
 //! Smaller meshes are built and searched like any other, and not made by leaving
 //! hits out: how rare a word is depends on all cards of the mesh.
@@ -71,7 +70,6 @@ struct Line<'a> {
 #[derive(Serialize)]
 struct Candidate {
     agent: String,
-    skill: String,
     lexical: f32,
     coverage: f32,
     vector: Option<f32>,
@@ -164,7 +162,6 @@ fn candidates(mesh: &Directory, text: &str, vector: Option<&Embedding>) -> Vec<C
     let mut found: Vec<Candidate> = hits
         .map(|(agent, hit)| Candidate {
             agent: agent.name.clone(),
-            skill: hit.skill,
             lexical: hit.lexical,
             coverage: hit.coverage,
             vector: hit.vector,

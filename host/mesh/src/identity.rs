@@ -131,10 +131,7 @@ impl Authority {
         let decoding = DecodingKey::from_ec_der(public);
         Ok(Self {
             trust_domain: trust_domain.to_owned(),
-            key_id: hex(
-                ring::digest::digest(&ring::digest::SHA256, public).as_ref(),
-                8,
-            ),
+            key_id: key_id(public),
             encoding: EncodingKey::from_ec_der(&pkcs8),
             decoding,
             verified: quick_cache::sync::Cache::new(VERIFIED_CAPACITY),
@@ -262,15 +259,13 @@ fn create_key(dir: &Path, path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-/// The first `bytes` bytes in lower-case hexadecimal.
-pub(crate) fn hex(data: &[u8], bytes: usize) -> String {
-    use std::fmt::Write as _;
-    data.iter()
-        .take(bytes)
-        .fold(String::with_capacity(bytes * 2), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+/// The first 64 bits of the key's digest, in hexadecimal.
+fn key_id(public: &[u8]) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, public);
+    kgents_audit::to_hex(digest.as_ref())
+        .chars()
+        .take(16)
+        .collect()
 }
 
 #[cfg(test)]

@@ -22,6 +22,9 @@ const STEPS_MAX: usize = 5;
 /// short ones, and long ones would fill the memory.
 const REMEMBERED_BYTES_MAX: usize = 512;
 
+/// Names whose decision is kept; each some two hundred bytes.
+const NAMED: usize = 4_096;
+
 /// A question, with the view of the mesh in which it is decided.
 pub struct Asked {
     who: Principal,
@@ -51,6 +54,9 @@ pub struct Routing {
     evidence: Arc<dyn ports::Evidence>,
     policy: Arc<dyn Policy>,
     accept: f32,
+    /// What the router said of a name, at a revision of the registry: the same
+    /// inputs give the same decision, and most calls name their agent.
+    named: quick_cache::sync::Cache<(u64, String), Decision>,
 }
 
 impl Routing {
@@ -67,6 +73,7 @@ impl Routing {
             evidence,
             policy,
             accept,
+            named: quick_cache::sync::Cache::new(NAMED),
         }
     }
 
@@ -120,6 +127,10 @@ impl Routing {
         let Some(agent) = directory.agent(name) else {
             return Err(crate::registry::unknown(name));
         };
+        let key = (directory.revision, name.to_owned());
+        if let Some(decision) = self.named.get(&key) {
+            return Ok((Arc::clone(agent), decision));
+        }
         let question = Question {
             text: String::new(),
             target: Some(name.to_owned()),
@@ -131,6 +142,7 @@ impl Routing {
         };
         match self.step(&question, &evidence)? {
             Step::Decided(decision) if decision.agent.as_deref() == Some(name) => {
+                self.named.insert(key, decision.clone());
                 Ok((Arc::clone(agent), decision))
             }
             Step::Decided(_) | Step::Need(_) => Err(crate::registry::unknown(name)),

@@ -48,7 +48,7 @@ impl TraceContext {
 }
 
 fn hex_nonzero(bytes: &[u8]) -> String {
-    let text = crate::identity::hex(bytes, bytes.len());
+    let text = kgents_audit::to_hex(bytes);
     if text.bytes().all(|b| b == b'0') {
         format!("{:0>width$}", 1, width = text.len())
     } else {

@@ -34,10 +34,9 @@ struct Raw {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct RawCandidate {
     agent: String,
-    #[serde(default)]
-    skill: String,
     lexical: f32,
     coverage: f32,
     vector: Option<f32>,
@@ -65,7 +64,7 @@ pub fn read(path: &Path) -> Result<Vec<Line>, String> {
         let candidates = raw.candidates.into_iter().map(|c| Candidate {
             agent: c.agent,
             cluster: String::new(),
-            skill: c.skill,
+            skill: String::new(),
             lexical: c.lexical,
             coverage: c.coverage,
             vector: c.vector,

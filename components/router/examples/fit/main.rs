@@ -8,7 +8,7 @@
 //!
 //! A line of features is one query in one mesh, with what search found for it:
 //! `{"query", "route": name or null, "encoder": name or null, "one_in",
-//! "candidates": [{"agent", "skill", "lexical", "coverage", "vector"}]}`; `one_in` is
+//! "candidates": [{"agent", "lexical", "coverage", "vector"}]}`; `one_in` is
 //! 1 in the mesh of all agents, and n where one in n of the others exists.
 //! Lines with an encoder fit the tier `encoder`, lines without the tier `lexical`.
 //! Lines whose query hashes to an even number fit; the others report, beside the
