@@ -91,7 +91,9 @@ fn strict(command: &mut Command) -> &mut Command {
 fn tests(workspace: &Workspace, filter: Option<&str>, tally: &mut Tally) -> Result<Option<String>> {
     headline("tests");
     let mut command = workspace.cargo("test");
-    command.args(["--release", "--workspace", "--no-fail-fast", "--"]);
+    // Every target that has tests; examples without any are not built for it.
+    command.args(["--release", "--workspace", "--tests"]);
+    command.args(["--no-fail-fast", "--"]);
     command.arg("--show-output");
     command.args(filter);
     let mut child = command
