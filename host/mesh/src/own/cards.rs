@@ -51,6 +51,7 @@ fn budget() -> [Skill; 4] {
             &[
                 "how many tokens does the research team have left?",
                 "what is the balance of support?",
+                "is there any budget left for support?",
             ],
         ),
         skill(
@@ -115,7 +116,7 @@ fn echo() -> [Skill; 1] {
         "Echo",
         "Says back what it is told; for testing a connection",
         &["test", "connectivity"],
-        &["echo hello"],
+        &["echo hello", "repeat after me: good morning"],
     )]
 }
 

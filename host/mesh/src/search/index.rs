@@ -86,7 +86,10 @@ impl Index {
                 continue;
             };
             let best = agents.entry(skill.agent).or_default();
-            if score.bm25 > best.lexical {
+            // Of two skills that fit alike the first on the card is named, so
+            // that the same question always has the same reason.
+            let first = best.lexical_skill.is_none_or(|other| *number < other);
+            if score.bm25 > best.lexical || (score.bm25 == best.lexical && first) {
                 best.lexical = score.bm25;
                 best.coverage = score.coverage;
                 best.lexical_skill = Some(*number);
