@@ -62,7 +62,9 @@ fn a_card_that_cannot_be_used_is_refused_with_the_field_named() {
 fn private_ranges_are_reached_where_the_operator_allows_them() {
     let agent = Agent::start();
     let mut card = agent.card();
-    card["supportedInterfaces"][0]["url"] = json!("http://192.168.1.7/");
+    for interface in card["supportedInterfaces"].as_array_mut().unwrap() {
+        interface["url"] = json!("http://192.168.1.7/");
+    }
     let mesh = Mesh::with(Setup {
         yaml: "upstreams: {allow: [private], connect_timeout: 100ms}\n".into(),
         ..Setup::default()
@@ -146,13 +148,18 @@ fn a_mesh_that_starts_with_policies_that_do_not_load_denies_everything_and_says_
         files: vec![("policies/broken.cedar".into(), "permit (everyone);".into())],
         ..Setup::default()
     });
-    let page = mesh.page("/readyz").text();
+    let ready = mesh.page("/readyz");
+    let page = ready.text();
+    assert_eq!(ready.status, 503, "{page}");
+    assert!(page.contains("everybody is denied"), "{page}");
     assert!(page.contains("broken.cedar"), "{page}");
     let denied = mesh.client().say("/agents/echo", "hello");
     assert_eq!(denied.status, 404, "{}", denied.text());
     assert!(mesh.log().contains("broken.cedar"), "{}", mesh.log());
     let check = mesh.cli(&["check"]).ended(1);
     assert!(check.stdout.contains("broken.cedar"), "{check:?}");
+    assert!(check.stdout.contains("everybody is denied"), "{check:?}");
+    assert!(!check.stdout.contains("stay"), "{check:?}");
     fs::remove_file(mesh.dir().join("policies/broken.cedar")).unwrap();
     until("the good policies to come into force", || {
         let answer = mesh.client().say("/agents/echo", "hello");

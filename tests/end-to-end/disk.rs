@@ -58,6 +58,8 @@ fn a_full_disk_stops_calls_before_they_are_made_and_service_returns_with_the_spa
     let agent = Agent::start();
     let mut mesh = Mesh::with(Setup {
         data: Some(disk.path().join("data")),
+        // No call without a record of it: not even the one that finds the disk full.
+        yaml: "audit: {strict: true}\n".into(),
         ..Setup::default()
     });
     mesh.add(&agent);

@@ -26,7 +26,7 @@ pub fn run(workspace: &Workspace, filter: Option<&str>) -> Result<ExitCode> {
     prerequisites::build(&[DECIDERS, GATEWAY])?;
     let mut tally = Tally::default();
     let mut repeat = match checks(workspace) {
-        Ok(()) => tests(workspace, filter, &mut tally)?,
+        Ok(()) => tests(workspace, filter, &mut tally, |line| println!("{line}"))?,
         Err(error) => {
             let failed: Failed = error.downcast()?;
             tally.fail_otherwise();
@@ -87,8 +87,14 @@ fn strict(command: &mut Command) -> &mut Command {
     command.args(["--", "-D", "warnings"])
 }
 
-/// Run all tests; the command that repeats the first failure, if there is one.
-fn tests(workspace: &Workspace, filter: Option<&str>, tally: &mut Tally) -> Result<Option<String>> {
+/// Run all tests and show what a person should see; the command that repeats the
+/// first failure, if there is one.
+fn tests(
+    workspace: &Workspace,
+    filter: Option<&str>,
+    tally: &mut Tally,
+    show: impl Fn(&str),
+) -> Result<Option<String>> {
     headline("tests");
     let mut command = workspace.cargo("test");
     // Every target that has tests; examples without any are not built for it.
@@ -108,7 +114,7 @@ fn tests(workspace: &Workspace, filter: Option<&str>, tally: &mut Tally) -> Resu
     if let Some(pipe) = child.stdout.take() {
         for line in lines(pipe) {
             if tally.read(&line) {
-                println!("{line}");
+                show(&line);
             }
         }
     }
@@ -190,7 +196,9 @@ mod unit {
              #[test] fn absent() { println!(\"skipped: kind: not installed\") }",
         );
         let mut tally = Tally::default();
-        let repeat = tests(&workspace, None, &mut tally).unwrap().unwrap();
+        let repeat = tests(&workspace, None, &mut tally, |_| {})
+            .unwrap()
+            .unwrap();
         assert!(
             repeat.ends_with("cargo test --locked --release --lib -- broken"),
             "{repeat}"
@@ -204,7 +212,9 @@ mod unit {
     fn a_test_binary_that_dies_is_a_failure_to_repeat() {
         let (_folder, workspace) = project("#[test] fn dies() { std::process::abort() }");
         let mut tally = Tally::default();
-        let repeat = tests(&workspace, None, &mut tally).unwrap().unwrap();
+        let repeat = tests(&workspace, None, &mut tally, |_| {})
+            .unwrap()
+            .unwrap();
         assert!(repeat.ends_with("--release --lib"), "{repeat}");
         assert_eq!(tally.to_string(), "0 passed, 1 failed, 0 skipped");
     }
@@ -213,7 +223,9 @@ mod unit {
     fn tests_that_do_not_compile_are_a_failure_to_repeat() {
         let (_folder, workspace) = project("#[test] fn wrong() { missing() }");
         let mut tally = Tally::default();
-        let repeat = tests(&workspace, None, &mut tally).unwrap().unwrap();
+        let repeat = tests(&workspace, None, &mut tally, |_| {})
+            .unwrap()
+            .unwrap();
         assert!(repeat.contains("cargo test"), "{repeat}");
         assert_eq!(tally.to_string(), "0 passed, 1 failed, 0 skipped");
     }
@@ -223,7 +235,7 @@ mod unit {
         let (_folder, workspace) =
             project("#[test] fn fine() {} #[test] fn broken() { assert!(false) }");
         let mut tally = Tally::default();
-        let repeat = tests(&workspace, Some("fine"), &mut tally).unwrap();
+        let repeat = tests(&workspace, Some("fine"), &mut tally, |_| {}).unwrap();
         assert_eq!(repeat, None);
         assert_eq!(tally.to_string(), "1 passed, 0 failed, 0 skipped");
     }

@@ -63,7 +63,12 @@ fn operation(
         .ok_or_else(|| invalid("`method` must be a string, and not empty"))?;
     head.check_version()?;
     let params = envelope.params.map(RawValue::get);
-    let required = || params.ok_or_else(|| message::invalid("`params` is missing"));
+    let required = || match params {
+        None => Err(message::invalid("`params` is missing")),
+        Some(params) if params.starts_with('{') => Ok(params),
+        Some(_) => Err(message::invalid("`params` must be an object")
+            .hint("A2A takes its parameters by name: {\"message\": …} or {\"id\": …}")),
+    };
     match method.as_ref() {
         "SendMessage" => message::message(body, required()?).map(Operation::SendMessage),
         "SendStreamingMessage" => message::message(body, required()?).map(Operation::StreamMessage),

@@ -79,8 +79,18 @@ pub(crate) fn task_id(text: &str) -> Result<Option<String>, Failure> {
 pub(crate) fn failure(broken: Broken) -> Failure {
     match broken {
         Broken::Syntax(detail) => malformed(&detail),
-        Broken::Fault(fault) => Failure::new(FailureKind::InvalidParams, sentence(&fault))
-            .hint("every member that matters may have exactly one meaning"),
+        Broken::Fault(fault) => {
+            let failure = Failure::new(FailureKind::InvalidParams, sentence(&fault));
+            match fault {
+                Fault::Kind {
+                    at: "", name: "", ..
+                } => failure.hint("send one JSON object"),
+                Fault::Kind { .. } => failure,
+                Fault::Duplicate { .. } | Fault::Lookalike { .. } => {
+                    failure.hint("every member that matters may have exactly one meaning")
+                }
+            }
+        }
     }
 }
 

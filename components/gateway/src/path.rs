@@ -111,16 +111,16 @@ pub fn accepts<'a>(method: &Method, path: &'a str) -> Result<Route<'a>, Refusal>
     let inner = path.strip_prefix('/').unwrap_or(path);
     let inner = inner.strip_suffix('/').unwrap_or(inner);
     if let Some(rest) = inner.strip_prefix("v1/") {
-        return own(method, rest);
+        return own(method, path, rest);
     }
     let Some(rest) = inner.strip_prefix("agents/") else {
-        return a2a(method, inner).map(|what| Route {
+        return a2a(method, path, inner).map(|what| Route {
             target: Target::Mesh,
             what,
         });
     };
     let (name, rest) = rest.split_once('/').unwrap_or((rest, ""));
-    let what = a2a(method, rest)?;
+    let what = a2a(method, path, rest)?;
     match agent(name) {
         Ok(target) => Ok(Route { target, what }),
         Err(failure) => {
@@ -140,8 +140,8 @@ pub fn needs_body(method: &Method, path: &str) -> bool {
     accepts(method, path).is_ok_and(|route| route.needs_body())
 }
 
-/// A2A's paths, below the mesh's root or an agent's.
-fn a2a<'a>(method: &Method, rest: &'a str) -> Result<What<'a>, Refusal> {
+/// A2A's paths, below the mesh's root or an agent's; `path` is the whole.
+fn a2a<'a>(method: &Method, path: &str, rest: &'a str) -> Result<What<'a>, Refusal> {
     let http = || ReplyShape::new(ReplyBinding::HttpJson);
     match rest {
         "" => only(
@@ -162,13 +162,13 @@ fn a2a<'a>(method: &Method, rest: &'a str) -> Result<What<'a>, Refusal> {
             http,
         ),
         _ => match rest.strip_prefix("tasks/") {
-            Some(task) => tasks(method, task),
-            None => Err(unknown(rest, http())),
+            Some(task) => tasks(method, path, task),
+            None => Err(unknown(path, rest, http())),
         },
     }
 }
 
-fn tasks<'a>(method: &Method, rest: &'a str) -> Result<What<'a>, Refusal> {
+fn tasks<'a>(method: &Method, path: &str, rest: &'a str) -> Result<What<'a>, Refusal> {
     let http = || ReplyShape::new(ReplyBinding::HttpJson);
     let mut segments = rest.split('/');
     let first = segments.next().unwrap_or_default();
@@ -189,7 +189,7 @@ fn tasks<'a>(method: &Method, rest: &'a str) -> Result<What<'a>, Refusal> {
             }
             return Ok(What::NotOffered(FailureKind::PushNotSupported));
         }
-        _ => return Err(unknown(rest, http())),
+        _ => return Err(unknown(path, rest, http())),
     }
     // The verb is looked for in the raw segment: an escaped colon is the id's.
     let (id, verb) = match first.rsplit_once(':') {
@@ -216,7 +216,7 @@ fn tasks<'a>(method: &Method, rest: &'a str) -> Result<What<'a>, Refusal> {
 }
 
 /// The mesh's own REST, below `/v1/`.
-fn own<'a>(method: &Method, rest: &'a str) -> Result<Route<'a>, Refusal> {
+fn own<'a>(method: &Method, path: &str, rest: &'a str) -> Result<Route<'a>, Refusal> {
     let rest_shape = || ReplyShape::new(ReplyBinding::Rest);
     let route = |what| {
         Ok(Route {
@@ -237,7 +237,7 @@ fn own<'a>(method: &Method, rest: &'a str) -> Result<Route<'a>, Refusal> {
                 .strip_prefix("agents/")
                 .filter(|name| !name.contains('/'))
             else {
-                return Err(unknown(rest, rest_shape()));
+                return Err(unknown(path, rest, rest_shape()));
             };
             let what = match *method {
                 Method::GET => What::DescribeAgent,
@@ -282,10 +282,11 @@ fn not_allowed(method: &Method, allow: &str, reply: ReplyShape) -> Refusal {
     Refusal::new(failure, reply)
 }
 
-fn unknown(rest: &str, reply: ReplyShape) -> Refusal {
+/// `rest` is what is left of `path` where it was not known further.
+fn unknown(path: &str, rest: &str, reply: ReplyShape) -> Refusal {
     let failure = Failure::new(
         FailureKind::UnknownMethod,
-        format!("no such path: `{}`", clip(rest, 128)),
+        format!("no such path: `{}`", clip(path, 128)),
     );
     let failure = if has_tenant(rest) {
         failure.hint("this mesh has no tenants; leave the tenant out of the path")

@@ -190,7 +190,7 @@ pub fn answer(
             Err(failure) if failure.kind != FailureKind::Agent && !status.is_success() => {
                 Err(by_status(status))
             }
-            Err(failure) if !looks_like_json(text) => Err(not_json(content_type, &failure.message)),
+            Err(_) if !looks_like_json(text) => Err(not_json(content_type, "it is no object")),
             other => other,
         },
         Binding::HttpJson if status.is_success() => {

@@ -428,6 +428,29 @@ fn a_field_that_matters_has_one_meaning() {
 }
 
 #[test]
+fn what_is_no_object_is_told_by_its_name_and_with_a_hint_that_fits() {
+    for (method, params) in [
+        ("SendMessage", "[1]"),
+        ("SendStreamingMessage", "null"),
+        ("GetTask", "\"t\""),
+        ("CancelTask", "7"),
+    ] {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":7,"method":"{method}","params":{params}}}"#);
+        let failure = rpc(&body).unwrap_err().failure;
+        assert_eq!(failure.kind, FailureKind::InvalidParams, "{body}");
+        assert_eq!(failure.message, "`params` must be an object", "{body}");
+        let hint = failure.hint.unwrap();
+        assert!(hint.contains("by name"), "{hint}");
+    }
+    let failure = http("POST", "/message:send", "[1]").unwrap_err().failure;
+    assert_eq!(failure.message, "the body must be an object");
+    assert_eq!(failure.hint.as_deref(), Some("send one JSON object"));
+    let twice = http("POST", "/tasks/a:cancel", r#"{"id":"a","id":"b"}"#).unwrap_err();
+    let hint = twice.failure.hint.unwrap();
+    assert!(hint.contains("exactly one meaning"), "{hint}");
+}
+
+#[test]
 fn a_message_without_what_it_needs_is_refused_by_field() {
     let mut cases = vec![
         (json!({}), "`message`"),
@@ -821,6 +844,16 @@ fn every_path_is_classified_before_its_body() {
             *expected == Ok(true),
             "{method} {path}"
         );
+    }
+    for path in [
+        "/agents/../v1/agents",
+        "/agents/a/acme/tasks/t",
+        "/tasks/t/other",
+        "/v1/agents/a/b",
+        "/nothing/",
+    ] {
+        let refusal = http("GET", path, "").unwrap_err();
+        assert_eq!(refusal.failure.message, format!("no such path: `{path}`"));
     }
     let tenant = http("POST", "/acme/message:send", "{}").unwrap_err();
     assert!(tenant.failure.hint.as_deref().unwrap().contains("tenant"));

@@ -207,7 +207,10 @@ fn a_json_rpc_answer_is_checked_before_it_is_believed() {
         );
     }
     let html = answered(&send, Binding::JsonRpc, 200, "text/html", "<html>").unwrap_err();
-    assert!(html.message.contains("text/html"));
+    assert_eq!(
+        html.message,
+        "the agent's answer (text/html) is not JSON: it is no object"
+    );
 }
 
 #[test]

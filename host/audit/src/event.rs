@@ -191,6 +191,35 @@ pub fn timestamp(timestamp_ms: u64) -> String {
     text
 }
 
+/// What [`timestamp`] made, read back: milliseconds since the Unix epoch.
+/// `None` for text that it cannot have made.
+pub(crate) fn read_timestamp(text: &str) -> Option<u64> {
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let mut date = date.split('-').map(|part| part.parse::<u64>().ok());
+    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
+    let (time, millisecond) = time.split_once('.')?;
+    let mut time = time.split(':').map(|part| part.parse::<u64>().ok());
+    let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
+    let millisecond = millisecond.parse::<u64>().ok()?;
+    let possible = (1970..=9999).contains(&year)
+        && (1..=12).contains(&month)
+        && (1..=31).contains(&day)
+        && hour < 24
+        && minute < 60
+        && second < 60
+        && millisecond < 1_000;
+    if !possible {
+        return None;
+    }
+    // Source: as for `Moment::of`, `days_from_civil`; years begin in March.
+    let year = if month <= 2 { year - 1 } else { year };
+    let shifted = (month + 9) % 12;
+    let day_of_year = (153 * shifted + 2) / 5 + day - 1;
+    let day_of_era = year % 400 * 365 + year % 400 / 4 - year % 400 / 100 + day_of_year;
+    let days = (year / 400 * 146_097 + day_of_era).checked_sub(719_468)?;
+    Some((((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000 + millisecond)
+}
+
 /// At least so many decimal digits of a number.
 fn push_digits(text: &mut String, number: u64, digits: usize) {
     let mut buffer = [b'0'; 20];
@@ -263,7 +292,10 @@ mod tests {
 
     #[test]
     fn moments_are_written_as_the_calendar_has_them() {
-        let check = |ms, expected: &str| assert_eq!(timestamp(ms), expected);
+        let check = |ms, expected: &str| {
+            assert_eq!(timestamp(ms), expected);
+            assert_eq!(read_timestamp(expected), Some(ms));
+        };
         check(0, "1970-01-01T00:00:00.000Z");
         check(951_782_400_000, "2000-02-29T00:00:00.000Z");
         check(951_868_799_999, "2000-02-29T23:59:59.999Z");

@@ -9,6 +9,7 @@ use crate::heads::Signed;
 use crate::merkle::{Hash, Tree, leaf};
 use crate::record::name_in;
 use crate::segment::{Part, file_name};
+use crate::unsigned::Unsigned;
 
 const HASH_BYTES: usize = 32;
 
@@ -106,6 +107,9 @@ pub(crate) struct Examination {
     good: u64,
     /// The first record after those.
     first_unproved: Option<Place>,
+    /// The first record that no head covers, and how long such records waited.
+    first_unsigned: Option<Place>,
+    unsigned: Unsigned,
     suspect: Option<Suspect>,
 }
 
@@ -119,6 +123,8 @@ impl Examination {
             tree,
             last_leaf: Hash::default(),
             first_unproved: None,
+            first_unsigned: None,
+            unsigned: Unsigned::default(),
             suspect: None,
         }
     }
@@ -181,6 +187,12 @@ impl Examination {
         if exhibit.index == self.good && exhibit.index < self.signed {
             self.first_unproved = Some(place(exhibit));
         }
+        if exhibit.index >= self.signed {
+            if self.first_unsigned.is_none() {
+                self.first_unsigned = Some(place(exhibit));
+            }
+            self.unsigned.note(exhibit.payload);
+        }
         self.last_leaf = hash;
         self.tree.push(hash);
         self.compare_heads()
@@ -198,7 +210,13 @@ impl Examination {
     /// Called when there are no more records.
     pub(crate) fn end(&self, file: &str, offset: u64) -> Result<(), Damage> {
         let Some(missing) = self.heads.front() else {
-            return Ok(());
+            return match self.unsigned.is_overdue() {
+                true => Err(self.uncovered(
+                    "no signed head covers it, though there was more than time for one: heads \
+                     were removed, or it was put there",
+                )),
+                false => Ok(()),
+            };
         };
         let size = self.tree.size();
         Err(self.earliest(Damage {
@@ -212,6 +230,35 @@ impl Examination {
                 missing.head.size, missing.file, missing.offset
             ),
         }))
+    }
+
+    /// Called at the end of a segment that has no file for heads.
+    pub(crate) fn end_without_heads(&self, segment: u64) -> Result<(), Damage> {
+        if self.first_unsigned.is_none() {
+            return Ok(());
+        }
+        let heads = file_name(segment, Part::Heads);
+        Err(self.uncovered(&format!(
+            "no signed head covers it: `{heads}`, which was there before any record, is missing"
+        )))
+    }
+
+    /// That no head covers the first record which none does.
+    fn uncovered(&self, why: &str) -> Damage {
+        let first = self.first_unsigned.clone();
+        let first = first.unwrap_or(Place {
+            index: self.signed,
+            event: None,
+            segment: 0,
+            offset: 0,
+        });
+        self.earliest(Damage {
+            index: first.index,
+            event: first.event,
+            file: file_name(first.segment, Part::Log),
+            offset: first.offset,
+            why: why.to_owned(),
+        })
     }
 
     /// Called at the end of a segment that has a successor: a head was signed

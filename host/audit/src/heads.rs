@@ -23,13 +23,21 @@ pub(crate) struct History {
     pub(crate) heads: Vec<Signed>,
     /// Bytes they take; what lies beyond is a head that was cut short.
     pub(crate) bytes: u64,
+    /// Whether there is no file at all. It is made with its segment, before
+    /// the first record.
+    pub(crate) absent: bool,
 }
 
 /// Reads and verifies the heads of segment `number`. No file is no heads.
 pub(crate) fn read(disk: &dyn Disk, number: u64, key: &VerifierKey) -> Result<History, Error> {
     let name = file_name(number, Part::Heads);
     let bytes = match disk.open(&name) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(History {
+                absent: true,
+                ..History::default()
+            });
+        }
         Err(error) => Err(Failure::new("open", &name, error)),
         Ok(file) => read_all(&*file, 0).map_err(|error| Failure::new("read", &name, error)),
     };

@@ -11,7 +11,7 @@
 //! [`segment`] (how it lies in files) · [`merkle`], [`note`] and [`keys`] (how
 //! it is sealed) · [`disk`] (what it stands on) · `store`, `queue` and [`log`] (how it
 //! is written) · `recovery`, [`replay`](mod@replay) and [`verify`](mod@verify) (how it is
-//! read) · [`simulation`] (how all this is tested).
+//! read) · `unsigned` (what no head covers yet) · [`simulation`] (how all this is tested).
 //!
 //! INVARIANT: a position handed to [`Log::durable`] that resolved `Ok` is
 //! there after any crash, in its place, and every head covers durable records
@@ -42,6 +42,7 @@ mod store;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod unsigned;
 pub mod verify;
 mod writer;
 

@@ -103,7 +103,15 @@ impl Log {
     ) -> Result<(Self, Recovery), Error> {
         let head_ms = config.head_ms;
         let buffer_bytes = config.buffer_bytes;
-        let (store, recovery) = recover(&disk, config, &keys)?;
+        let (mut store, recovery) = recover(&disk, config, &keys)?;
+        // What a crash left unsigned is signed before anything is added, so
+        // that records of two runs never lie there unsigned together.
+        if store.count() > 0
+            && let Err(failure) = store.sign()
+        {
+            let error = Error::from(failure);
+            tracing::warn!(code = error.code(), %error, "the audit head could not be written");
+        }
         let spans = store.spans();
         let shared = Arc::new(Shared::new(&store, buffer_bytes));
         let writer = Writer::start(Arc::clone(&shared), store, head_ms)?;
@@ -178,6 +186,13 @@ impl Log {
         let spans = self.inner.spans.lock();
         let spans = spans.unwrap_or_else(PoisonError::into_inner).clone();
         Replay::new(Arc::clone(&self.inner.disk), spans, from)
+    }
+
+    /// Whether what was last appended could not be written, so that what is
+    /// appended next may not be either.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.inner.shared.is_failing()
     }
 
     /// Number of durable records.

@@ -5,7 +5,7 @@
 //! unresolved, the one being written and the one that gathers, so two
 //! `Notify`s, used in turn, wake exactly those whose group is done.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     records: AtomicU64,
     turns: [Notify; 2],
     ended: Notify,
+    /// Whether the last group failed.
+    failing: AtomicBool,
 }
 
 /// Behind one lock.
@@ -94,6 +96,7 @@ impl Shared {
             records: AtomicU64::new(store.count()),
             turns: [Notify::new(), Notify::new()],
             ended: Notify::new(),
+            failing: AtomicBool::new(false),
         }
     }
 
@@ -176,6 +179,10 @@ impl Shared {
         self.turn(group).notified()
     }
 
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Acquire)
+    }
+
     pub(crate) fn records(&self) -> u64 {
         self.records.load(Ordering::Acquire)
     }
@@ -201,6 +208,7 @@ impl Shared {
     /// The group `group` is durable, `records` in all.
     pub(crate) fn succeed(&self, group: u64, records: u64) {
         self.lock().writing_bytes = 0;
+        self.failing.store(false, Ordering::Release);
         self.records.store(records, Ordering::Release);
         self.done_groups.store(group, Ordering::Release);
         // One only: it wakes the others. Waking each from this thread, outside
@@ -217,6 +225,7 @@ impl Shared {
     /// must not stand in the log when one before it does not.
     pub(crate) fn fail(&self, group: u64, records: u64, error: Error) {
         let mut queue = self.lock();
+        self.failing.store(true, Ordering::Release);
         queue.writing_bytes = 0;
         queue.gathering.clear();
         queue.wanted = false;

@@ -206,6 +206,9 @@ fn read_end(
         &leaves,
         last.header.first.saturating_add(proved),
     )?;
+    if ended.history.absent {
+        ended.examination.end_without_heads(last.number)?;
+    }
     ended.torn = length.saturating_sub(ended.durable);
     Ok(ended)
 }

@@ -15,6 +15,11 @@ use crate::segment::{Follows, Header, Part, file_name};
 use crate::sidecar::Sidecar;
 use crate::{Failure, timestamp};
 
+/// How late a head must be to be signed before the next group is written: this
+/// many times `Config::head_ms`, and at least so many milliseconds.
+const LATE_HEADS: u64 = 10;
+const LATE_MS: u64 = 10_000;
+
 /// Records that are written at once.
 #[derive(Default)]
 pub(crate) struct Group {
@@ -196,8 +201,22 @@ impl Store {
     pub(crate) fn sign_if_due(&mut self) -> Result<(), Failure> {
         let signed = self.head().map_or(0, |head| head.size);
         let records = self.count().saturating_sub(signed);
+        // A clock that was set back tells nothing of how long it was.
+        let waited = (self.config.now_ms)().checked_sub(self.head_signed_ms);
+        let late = waited.is_none_or(|waited| waited >= self.config.head_ms);
+        if records >= self.config.head_records || late {
+            self.sign()?;
+        }
+        Ok(())
+    }
+
+    /// Signs a head before more is written, if records have waited for one far
+    /// too long, as after the machine slept. Otherwise old and new records
+    /// would for a moment lie there unsigned together, which is what a trail
+    /// looks like whose heads were removed.
+    pub(crate) fn sign_if_late(&mut self) -> Result<(), Failure> {
         let waited = (self.config.now_ms)().saturating_sub(self.head_signed_ms);
-        if records >= self.config.head_records || waited >= self.config.head_ms {
+        if waited >= self.config.head_ms.saturating_mul(LATE_HEADS).max(LATE_MS) {
             self.sign()?;
         }
         Ok(())

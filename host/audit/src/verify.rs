@@ -5,7 +5,8 @@
 //! as a whole was put back to an earlier state together with its heads, or
 //! that records which no head covers yet were rewritten together with their
 //! checksums. Against the first, keep a head elsewhere; the second ends within
-//! `Config::head_ms`. A key that the folder itself names proves nothing about
+//! `Config::head_ms`, and records left without a head for longer than a writer
+//! leaves any are damage (see `unsigned`). A key that the folder itself names proves nothing about
 //! who wrote it: give the trusted one where you have it.
 
 use std::path::Path;
@@ -156,12 +157,15 @@ impl Walk<'_> {
             self.header(link)?;
             // Heads before records: what a writer adds meanwhile is then beyond
             // the heads that are known, and not missing below them.
-            let heads = heads::read(self.disk, link.number, key)?.heads;
-            if let Some(last) = heads.last() {
+            let history = heads::read(self.disk, link.number, key)?;
+            if let Some(last) = history.heads.last() {
                 self.head = Some(last.head.clone());
             }
-            self.examination.expect(heads)?;
+            self.examination.expect(history.heads)?;
             self.records(link)?;
+            if history.absent {
+                self.examination.end_without_heads(link.number)?;
+            }
             if link.end.is_some() {
                 self.examination.end_sealed(link.number)?;
             }

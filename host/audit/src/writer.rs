@@ -129,6 +129,10 @@ fn next(shared: &Shared, spare: &mut Group, store: &Store, head_ms: u64) -> Work
 
 fn write(shared: &Shared, store: &mut Store, number: u64, group: &mut Group) {
     let before = store.count();
+    if before > 0 {
+        let signed = store.sign_if_late();
+        report(shared, signed, store);
+    }
     match store.commit(group) {
         Ok(()) => {
             shared.succeed(number, before.saturating_add(group.count()));

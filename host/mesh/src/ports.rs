@@ -268,6 +268,10 @@ pub trait Audit: Send + Sync {
     /// Resolves when the record cannot be lost any more.
     fn durable(&self, place: Place) -> BoxFuture<'_, Result<(), Failure>>;
 
+    /// Whether the last records could not be written: then nothing is done any
+    /// more whose intent is not durable first.
+    fn is_failing(&self) -> bool;
+
     /// The keyed hash of what was sent, `hmac-sha256:` and hexadecimal digits.
     fn input_hash(&self, input: &[u8]) -> String;
 }

@@ -54,6 +54,14 @@ impl Error {
             Self::Unreadable { .. } => "store-unreadable",
         }
     }
+
+    /// Whether it is open elsewhere, and nothing is wrong with it.
+    pub fn is_in_use(&self) -> bool {
+        match self {
+            Self::Database(error) => matches!(**error, redb::Error::DatabaseAlreadyOpen),
+            Self::Unreadable { .. } => false,
+        }
+    }
 }
 
 impl<E: Into<redb::Error>> From<E> for Error {

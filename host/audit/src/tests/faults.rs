@@ -1,6 +1,8 @@
 //! The disk is full, or fails to sync. Nobody is told that something is kept
 //! that is not, and the log goes on.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::*;
 use crate::store::Store;
 
@@ -132,6 +134,28 @@ fn a_head_that_cannot_be_written_holds_no_record_up_and_comes_later() {
     assert_eq!(store.head().unwrap().size, 5);
     assert_eq!(verified(&disk).head.unwrap().size, 5);
     assert_eq!(verified(&disk.after_crash(9)).unsigned, 0);
+}
+
+#[test]
+fn a_clock_that_jumps_leaves_no_record_without_a_head() {
+    let disk = SimDisk::new(2);
+    let time = Arc::new(AtomicU64::new(1_765_463_452_123));
+    let clock = Arc::clone(&time);
+    let config = Config {
+        head_ms: 1_000,
+        ..Config::new("eu-1", Arc::new(move || clock.load(Ordering::Relaxed)))
+    };
+    let (mut store, _) = recover(&arc(&disk), config, &keys()).unwrap();
+    commit(&mut store, 0, 3).unwrap();
+    assert!(store.head().is_none(), "a head is not due yet");
+    // The machine slept: what is old is signed before the next is written.
+    time.fetch_add(3_600_000, Ordering::Relaxed);
+    store.sign_if_late().unwrap();
+    assert_eq!(store.head().unwrap().size, 3);
+    // Set back, it no longer tells how long records have waited.
+    time.fetch_sub(3_600_000, Ordering::Relaxed);
+    commit(&mut store, 3, 5).unwrap();
+    assert_eq!(store.head().unwrap().size, 5);
 }
 
 #[test]

@@ -334,6 +334,102 @@ fn heads_that_were_removed_are_missed_where_a_segment_was_closed() {
     assert!(bad.why.contains("missing"), "{bad:?}");
 }
 
+/// The outcome number `index` of a log that has one every ten seconds.
+fn outcome_in_time(index: u64) -> Record {
+    let Record::Outcome(mut kept) = outcome(usize::try_from(index).unwrap()) else {
+        panic!("an outcome was made");
+    };
+    kept.event.spec.timestamp = crate::timestamp(1_765_463_452_123 + index * 10_000);
+    Record::Outcome(kept)
+}
+
+/// A log in one segment of `records` outcomes, ten seconds apart, of which
+/// heads cover all but those from `unsigned_from` on.
+fn written_over_time(records: u64, unsigned_from: u64) -> SimDisk {
+    let disk = SimDisk::new(0);
+    let config = Config {
+        segment_bytes: 1_000_000,
+        head_ms: u64::MAX,
+        ..config()
+    };
+    let (mut store, _) = recover(&arc(&disk), config, &keys()).unwrap();
+    for index in 0..records {
+        let record = outcome_in_time(index);
+        let mut framed = Vec::new();
+        frame::encode_record(json(&record).as_bytes(), &mut framed);
+        let mut group = Group::default();
+        group.push(&framed, Glance::of(&record));
+        store.commit(&mut group).unwrap();
+        store.absorb(&mut group);
+        if index < unsigned_from {
+            store.sign().unwrap();
+        }
+    }
+    disk
+}
+
+fn name_in_time(index: u64) -> Option<String> {
+    Some(name(usize::try_from(index).unwrap()))
+}
+
+#[test]
+fn a_trail_whose_heads_were_emptied_is_damaged_from_its_first_record() {
+    let (log, heads) = (file_name(0, Part::Log), file_name(0, Part::Heads));
+    let zero = crate::Head {
+        size: 0,
+        root: crate::merkle::Tree::default().root(),
+        signed_at: None,
+        origin: config().origin(),
+    };
+    let signer = NoteSigner::new(&config().origin(), &[1; 32]).unwrap();
+    for kept in [Vec::new(), signer.sign(&zero.text())] {
+        let disk = written_over_time(20, 20);
+        verified(&disk);
+        assert!(disk.tamper(&heads, |bytes| bytes.clone_from(&kept)));
+        assert!(disk.tamper(&file_name(0, Part::Leaves), Vec::clear));
+        check(&disk, 0, name_in_time(0), &log, "no signed head covers it");
+        refuses_to_open(&disk);
+    }
+}
+
+#[test]
+fn heads_cut_back_leave_their_records_damaged() {
+    let disk = written_over_time(20, 20);
+    let heads = file_name(0, Part::Heads);
+    assert!(disk.tamper(&heads, |bytes| {
+        let (first, _) = crate::note::split_first(bytes).unwrap();
+        bytes.truncate(first.len());
+    }));
+    let log = file_name(0, Part::Log);
+    check(&disk, 1, name_in_time(1), &log, "no signed head covers it");
+    refuses_to_open(&disk);
+}
+
+#[test]
+fn a_trail_without_its_files_of_heads_is_damaged_however_young() {
+    let disk = written_over_time(2, 2);
+    disk.remove(&file_name(0, Part::Heads)).unwrap();
+    disk.remove(&file_name(0, Part::Leaves)).unwrap();
+    let log = file_name(0, Part::Log);
+    check(&disk, 0, name_in_time(0), &log, "is missing");
+    refuses_to_open(&disk);
+}
+
+#[test]
+fn what_a_killed_writer_had_no_time_to_sign_is_not_damage() {
+    for unsigned_from in [0, 14] {
+        let records = unsigned_from + 6;
+        let disk = written_over_time(records, unsigned_from);
+        assert_eq!(verified(&disk).unsigned, 6);
+        // The next run signs it before anything is added.
+        let (log, recovery) = open_log(&disk);
+        assert_eq!(recovery.records, records);
+        let after = disk.after_crash(1);
+        assert_eq!(verified(&after).unsigned, 0);
+        drop(log);
+    }
+}
+
 #[test]
 fn a_broken_record_before_a_group_is_never_taken_for_a_torn_one() {
     // No head covers these records: only the group behind says that they were

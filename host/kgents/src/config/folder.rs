@@ -2,6 +2,8 @@
 //! on its own, for the watcher of a running mesh.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::document::Mistake;
@@ -19,6 +21,10 @@ pub const POLICIES: &str = "policies";
 pub const BUDGETS: &str = "budgets";
 /// Where cards lie.
 pub const AGENTS: &str = "agents";
+
+/// Largest file that is read, in bytes: more than the policy decider takes, or
+/// than a card may have where it is fetched.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// One policy file; its text is judged by the policy decider.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -281,11 +287,31 @@ fn each<T>(
 }
 
 fn text_of(dir: &Path, file: &Path) -> Result<String, Vec<FileMistake>> {
-    std::fs::read_to_string(dir.join(file)).map_err(|error| unreadable(file, &error))
+    let path = dir.join(file);
+    let unreadable = |error| unreadable(file, &error);
+    // A pipe would be waited for, and a device read, without end.
+    if !path.metadata().map_err(unreadable)?.is_file() {
+        return Err(whole(file, "is not a regular file".to_owned()));
+    }
+    let mut bytes = Vec::new();
+    let opened = File::open(&path).map_err(unreadable)?;
+    opened
+        .take(FILE_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        let message = format!("is above {FILE_BYTES_MAX} bytes, the most that is read");
+        return Err(whole(file, message));
+    }
+    String::from_utf8(bytes).map_err(|_| whole(file, "cannot be read: it is not UTF-8".to_owned()))
 }
 
 fn unreadable(file: &Path, error: &std::io::Error) -> Vec<FileMistake> {
-    let message = format!("cannot be read: {error}");
+    whole(file, format!("cannot be read: {error}"))
+}
+
+/// A mistake that concerns a whole file.
+fn whole(file: &Path, message: String) -> Vec<FileMistake> {
     placed(
         file,
         vec![Mistake {
@@ -395,6 +421,52 @@ mod tests {
                 .to_string()
                 .starts_with("gone.json: cannot be read"),
             "{problems}"
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_named_with_the_limit() {
+        let limit = usize::try_from(FILE_BYTES_MAX).unwrap();
+        let dir = folder(&[("policies/a.cedar", &"/".repeat(limit))]);
+        assert_eq!(read_policies(dir.path()).unwrap()[0].text.len(), limit);
+        std::fs::write(dir.path().join("policies/a.cedar"), "é".repeat(limit)).unwrap();
+        assert_eq!(
+            read_policies(dir.path()).unwrap_err()[0].to_string(),
+            "policies/a.cedar: is above 1048576 bytes, the most that is read"
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn pipes_devices_and_folders_are_named_and_not_read() {
+        let dir = folder(&[
+            ("mesh.yaml", ""),
+            ("policies/folder.cedar/a", ""),
+            ("budgets/real", BUDGET),
+            ("agents/b.json", &raw_card("b")),
+        ]);
+        let pipe = dir.path().join("policies/pipe.cedar");
+        let made = std::process::Command::new("mkfifo").arg(pipe).status();
+        assert!(made.unwrap().success());
+        let link = |from: &str, to: &str| {
+            std::os::unix::fs::symlink(from, dir.path().join(to)).unwrap();
+        };
+        link("/dev/zero", "budgets/z.yaml");
+        link("real", "budgets/linked.yaml");
+        link("/dev/zero", "agents/z.yaml");
+        let problems = read(dir.path()).unwrap_err();
+        let Problems::Mistakes(mistakes) = &problems else {
+            panic!("{problems}")
+        };
+        let told: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            told,
+            [
+                "policies/folder.cedar: is not a regular file",
+                "policies/pipe.cedar: is not a regular file",
+                "budgets/z.yaml: is not a regular file",
+                "agents/z.yaml: is not a regular file",
+            ]
         );
     }
 

@@ -44,7 +44,7 @@ pub struct MeshFile {
     pub trust_domain: TrustDomain,
     /// This cluster's name, for routing and audit.
     pub cluster: Label,
-    /// Where it stands, for example `eu-west-1`; policies may ask for it.
+    /// Where it stands, for example `eu-west-1`; it has no effect yet.
     pub region: Option<Label>,
     /// Where callers connect: an IP address and a port; port 0 takes a free one.
     pub listen: Address,

@@ -6,6 +6,10 @@ use std::path::{Path, PathBuf};
 
 /// Name of the data folder where nobody chose one.
 const DATA_NAME: &str = "default";
+/// Where state lies in a data folder.
+pub const STATE_FILE: &str = "state.redb";
+/// Folders of a data folder that nobody else may look into: keys, and the trail.
+pub const PRIVATE_DIRS: [&str; 2] = ["identity", "audit"];
 /// Name of an operator whose login cannot be found out or written in SPIFFE.
 const LOGIN_UNKNOWN: &str = "operator";
 /// Longest login that is kept: what a SPIFFE path segment may have here.
@@ -14,6 +18,8 @@ const LOGIN_CHARS: usize = 128;
 /// What the environment says.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
+    /// `KGENTS_DATA`: the data folder, where the command line names none.
+    pub chosen_data: Option<PathBuf>,
     /// `XDG_DATA_HOME` or what the platform has in its place.
     pub data_home: Option<PathBuf>,
     /// `XDG_CACHE_HOME`.
@@ -41,6 +47,9 @@ impl Environment {
                 .filter(|value: &String| !value.is_empty())
         };
         Self {
+            chosen_data: std::env::var_os("KGENTS_DATA")
+                .filter(|dir| !dir.is_empty())
+                .map(PathBuf::from),
             data_home: directories::BaseDirs::new().map(|dirs| dirs.data_dir().to_owned()),
             cache_home: std::env::var_os("XDG_CACHE_HOME"),
             home: std::env::var_os("HOME"),
@@ -54,16 +63,24 @@ impl Environment {
         }
     }
 
-    /// The data folder: as given, else the user's own. Always absolute.
+    /// The data folder: as given, else as the environment chose, else the user's
+    /// own. Always absolute.
     ///
     /// # Errors
     /// A sentence, when none is given and there is no home folder.
     pub fn data_dir(&self, given: Option<&Path>) -> Result<PathBuf, String> {
-        match (given, &self.data_home) {
-            (Some(dir), _) => Ok(self.current_dir.join(dir)),
-            (None, Some(home)) => Ok(home.join("kgents").join(DATA_NAME)),
-            (None, None) => Err("there is no home folder to keep data in".to_owned()),
+        match given.or(self.chosen_data.as_deref()) {
+            Some(dir) => Ok(self.current_dir.join(dir)),
+            None => self
+                .own_data_dir()
+                .ok_or_else(|| "there is no home folder to keep data in".to_owned()),
         }
+    }
+
+    /// The user's own data folder.
+    fn own_data_dir(&self) -> Option<PathBuf> {
+        let home = self.data_home.as_ref()?;
+        Some(home.join("kgents").join(DATA_NAME))
     }
 
     /// The beginning of a command line that reaches the mesh of this data
@@ -78,7 +95,8 @@ impl Environment {
             (_, Some(program)) => quoted(program),
             (_, None) => "kgents".to_owned(),
         };
-        if self.data_dir(None).as_deref() != Ok(data_dir) {
+        // Another shell does not have to know what the environment chose here.
+        if self.own_data_dir().as_deref() != Some(data_dir) {
             words.push_str(" --data ");
             words.push_str(&quoted(data_dir));
         }
@@ -120,6 +138,47 @@ pub fn make_data_dir(dir: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(dir)
+}
+
+/// Makes what a mesh keeps in its data folder its owner's alone, new or old,
+/// whoever may look into the folder itself.
+///
+/// # Errors
+/// What the operating system says; the rest is then as it was.
+#[cfg(unix)]
+pub fn close_to_others(data_dir: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+    for name in PRIVATE_DIRS {
+        let dir = data_dir.join(name);
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700).create(&dir)?;
+        close(&dir, 0o700)?;
+    }
+    let state = data_dir.join(STATE_FILE);
+    // An empty one is a new one to who opens it.
+    let mut options = std::fs::OpenOptions::new();
+    options.append(true).create(true).mode(0o600).open(&state)?;
+    close(&state, 0o600)
+}
+
+#[cfg(unix)]
+fn close(path: &Path, mode: u32) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut permissions = path.metadata()?.permissions();
+    if permissions.mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    permissions.set_mode(mode);
+    std::fs::set_permissions(path, permissions)
+}
+
+/// Where modes do not exist, access lists are the administrator's business.
+///
+/// # Errors
+/// None.
+#[cfg(not(unix))]
+pub fn close_to_others(_data_dir: &Path) -> std::io::Result<()> {
+    Ok(())
 }
 
 /// A path as one word of a POSIX shell.
@@ -196,6 +255,29 @@ mod tests {
     }
 
     #[test]
+    fn the_data_folder_is_the_given_one_before_the_chosen_one_before_the_users_own() {
+        let own = Environment {
+            data_home: Some("/home/ada/share".into()),
+            current_dir: "/here".into(),
+            ..Environment::default()
+        };
+        let chosen = Environment {
+            chosen_data: Some("chosen".into()),
+            ..own.clone()
+        };
+        let check = |environment: &Environment, given: Option<&str>, expected: &str| {
+            let found = environment.data_dir(given.map(Path::new)).unwrap();
+            assert_eq!(found, Path::new(expected));
+        };
+        check(&own, None, "/home/ada/share/kgents/default");
+        check(&chosen, None, "/here/chosen");
+        check(&chosen, Some("/given"), "/given");
+        let printed = chosen.invocation(Path::new("/here/chosen"));
+        assert!(printed.ends_with(" --data /here/chosen"), "{printed}");
+        assert!(Environment::default().data_dir(None).is_err());
+    }
+
+    #[test]
     fn a_printed_command_reaches_the_same_mesh_from_another_shell() {
         let bin = tempfile::tempdir().unwrap();
         let program = bin
@@ -219,6 +301,33 @@ mod tests {
             ..installed
         };
         assert_eq!(elsewhere.invocation(default), program.display().to_string());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_lies_in_an_open_data_folder_is_closed_to_others() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let mode = |name: &str| {
+            let facts = dir.path().join(name).metadata().unwrap();
+            facts.permissions().mode() & 0o777
+        };
+        let set = |name: &str, mode| {
+            let permissions = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(dir.path().join(name), permissions).unwrap();
+        };
+        set("", 0o755);
+        for _new_then_old in 0..2 {
+            close_to_others(dir.path()).unwrap();
+            for (name, expected) in [("identity", 0o700), ("audit", 0o700), (STATE_FILE, 0o600)] {
+                assert_eq!(mode(name), expected, "{name}");
+                set(name, 0o755);
+            }
+        }
+        std::fs::write(dir.path().join(STATE_FILE), "kept").unwrap();
+        close_to_others(dir.path()).unwrap();
+        let kept = std::fs::read_to_string(dir.path().join(STATE_FILE));
+        assert_eq!(kept.unwrap(), "kept");
     }
 
     proptest! {

@@ -13,7 +13,7 @@ use kgents_gateway::call::{Failure, FailureKind, ReplyHead};
 use kgents_gateway::reply::EVENT_STREAM;
 use kgents_gateway::{Encoded, ReplyShape, RequestHead, accepts, decode};
 use kgents_mesh::exchange::{Arrival, EventStream, Exchange, Reply, ReplyBody};
-use kgents_mesh::policy::PolicyStore;
+use kgents_mesh::policy::{PolicyStatus, PolicyStore};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -147,17 +147,30 @@ impl Front {
     }
 
     fn ready(&self) -> Response<Body> {
-        let status = self.policies.status();
-        if status.problems.is_empty() {
-            return text(StatusCode::OK, "ready\n");
-        }
-        let mut body = String::from("ready, but the newest policies are not in force:\n");
-        for problem in &status.problems {
-            body.push_str(problem);
-            body.push('\n');
-        }
-        text(StatusCode::OK, &body)
+        let (status, words) = readiness(&self.policies.status());
+        text(status, &words)
     }
+}
+
+/// What `/readyz` says: a mesh that denies everybody because its policies are
+/// broken is not ready.
+fn readiness(policies: &PolicyStatus) -> (StatusCode, String) {
+    let (status, mut words) = match (policies.problems.is_empty(), policies.in_force) {
+        (true, _) => (StatusCode::OK, "ready\n".to_owned()),
+        (false, 0) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "no policy is in force, so everybody is denied:\n".to_owned(),
+        ),
+        (false, _) => (
+            StatusCode::OK,
+            "ready, but the newest policies are not in force:\n".to_owned(),
+        ),
+    };
+    for problem in &policies.problems {
+        words.push_str(problem);
+        words.push('\n');
+    }
+    (status, words)
 }
 
 /// The bearer token of a request; an Authorization of another kind is a token
@@ -310,6 +323,24 @@ mod tests {
         let value = HeaderValue::from_bytes(value).unwrap();
         headers.insert(header::AUTHORIZATION, value);
         bearer(&headers)
+    }
+
+    #[test]
+    fn a_mesh_whose_broken_policies_leave_none_in_force_is_not_ready() {
+        let say = |in_force, problems: &[&str]| {
+            let problems = problems.iter().map(ToString::to_string).collect();
+            readiness(&PolicyStatus { in_force, problems })
+        };
+        assert_eq!(say(0, &[]), (StatusCode::OK, "ready\n".to_owned()));
+        let (status, words) = say(0, &["a.cedar:1: no"]);
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(
+            words,
+            "no policy is in force, so everybody is denied:\na.cedar:1: no\n"
+        );
+        let (status, words) = say(1, &["a.cedar:1: no"]);
+        assert_eq!(status, StatusCode::OK);
+        assert!(words.starts_with("ready, but"), "{words}");
     }
 
     #[test]

@@ -40,6 +40,12 @@ struct Carried {
     call: Call,
 }
 
+/// A request of any version, as far as every version is alike.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
+}
+
 /// Answers a gateway.
 pub async fn answer(front: &Front, request: Request<Incoming>) -> Response<Body> {
     if request.method() != Method::POST {
@@ -55,15 +61,9 @@ pub async fn answer(front: &Front, request: Request<Incoming>) -> Response<Body>
         Ok(body) => body,
         Err(failure) => return refused(&failure),
     };
-    let carried = match serde_json::from_slice::<Carried>(&body) {
-        Ok(carried) if carried.version == VERSION => carried,
-        Ok(carried) => {
-            let message = format!("`version`: {} is not spoken here", carried.version);
-            return refused(&Failure::new(FailureKind::InvalidParams, message).hint("send 1"));
-        }
-        Err(error) => {
-            return refused(&Failure::new(FailureKind::InvalidParams, error.to_string()));
-        }
+    let carried = match carried(&body) {
+        Ok(carried) => carried,
+        Err(failure) => return refused(&failure),
     };
     let arrival = Arrival {
         call: Ok(carried.call),
@@ -71,6 +71,23 @@ pub async fn answer(front: &Front, request: Request<Incoming>) -> Response<Body>
         base_url: carried.base_url,
     };
     respond(front.exchange.run(arrival).await)
+}
+
+/// Reads a gateway's request. Another version may have other members, so what
+/// does not fit is first looked through for the version it claims.
+fn carried(body: &[u8]) -> Result<Carried, Failure> {
+    let other = |version: u32| {
+        let message = format!("`version`: {version} is not spoken here");
+        Failure::new(FailureKind::InvalidParams, message).hint("send 1")
+    };
+    match serde_json::from_slice::<Carried>(body) {
+        Ok(carried) if carried.version == VERSION => Ok(carried),
+        Ok(carried) => Err(other(carried.version)),
+        Err(error) => match serde_json::from_slice::<Versioned>(body) {
+            Ok(claim) if claim.version != VERSION => Err(other(claim.version)),
+            _ => Err(Failure::new(FailureKind::InvalidParams, error.to_string())),
+        },
+    }
 }
 
 fn admit(front: &Front, request: &Request<Incoming>) -> Result<(), Failure> {
@@ -146,8 +163,24 @@ mod tests {
     #[test]
     fn a_member_that_nobody_knows_is_refused() {
         let more = DOCUMENTED.replacen("\"version\"", "\"sudo\":true,\"version\"", 1);
-        let error = serde_json::from_str::<Carried>(&more).err().unwrap();
-        assert!(error.to_string().contains("`sudo`"), "{error}");
+        let failure = carried(more.as_bytes()).err().unwrap();
+        assert!(failure.message.contains("`sudo`"), "{}", failure.message);
+    }
+
+    #[test]
+    fn another_version_is_told_to_be_that_whatever_else_it_holds() {
+        let later = DOCUMENTED.replacen("\"version\":1", "\"version\":2", 1);
+        for body in [r#"{"version":2}"#, r#"{"version":2,"calls":[]}"#, &later] {
+            let failure = carried(body.as_bytes()).err().unwrap();
+            assert_eq!(failure.message, "`version`: 2 is not spoken here", "{body}");
+        }
+        let failure = carried(br#"{"version":1}"#).err().unwrap();
+        assert!(
+            failure.message.contains("`base_url`"),
+            "{}",
+            failure.message
+        );
+        assert!(carried(DOCUMENTED.as_bytes()).is_ok());
     }
 
     proptest! {

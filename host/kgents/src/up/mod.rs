@@ -52,6 +52,9 @@ pub fn run(args: &UpArgs, config: Config, output: Output) -> anyhow::Result<Exit
     place::make_data_dir(&config.data_dir)
         .with_context(|| format!("cannot make `{}`", config.data_dir.display()))?;
     let lock = lock(&config.data_dir)?;
+    if let Err(error) = place::close_to_others(&config.data_dir) {
+        tracing::warn!(%error, "others may look into the data folder: kgents check");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -89,7 +92,8 @@ async fn live(config: Config, output: Output) -> anyhow::Result<()> {
     let listener = bind(config.mesh.listen.get(), "listen").await?;
     let admin = bind(config.mesh.admin.get(), "admin").await?;
     let mut metrics = Metrics::default();
-    let settings = settings(&config);
+    let own = vec![listener.local_addr()?, admin.local_addr()?];
+    let settings = settings(&config, own);
     let opened = tokio::task::block_in_place(|| -> anyhow::Result<Nucleus> {
         let deciders = deciders::load()?;
         Ok(Nucleus::open(settings, &deciders, &mut metrics)?)
@@ -167,7 +171,7 @@ async fn bind(address: SocketAddr, which: &str) -> anyhow::Result<TcpListener> {
     })
 }
 
-fn settings(config: &Config) -> Settings {
+fn settings(config: &Config, own: Vec<SocketAddr>) -> Settings {
     let MeshFile {
         upstreams,
         thresholds,
@@ -178,7 +182,7 @@ fn settings(config: &Config) -> Settings {
         trust_domain: config.mesh.trust_domain.get().to_owned(),
         cluster: config.mesh.cluster.get().to_owned(),
         anonymous: config.mesh.anonymous == Anonymous::Allow,
-        allow: Allow::new(upstreams.allow.iter().map(|range| range.rule()).collect()),
+        allow: Allow::new(upstreams.allow.iter().map(|range| range.rule()).collect()).except(own),
         timeouts: Timeouts {
             connect: upstreams.connect_timeout.get(),
             answer: upstreams.timeout.get(),

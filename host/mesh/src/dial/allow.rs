@@ -3,7 +3,7 @@
 //! a name cannot point inside later.
 
 use ipnet::IpNet;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// One line of `upstreams.allow`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,18 +36,48 @@ impl std::str::FromStr for Rule {
 
 /// The rules together.
 #[derive(Clone, Debug, Default)]
-pub struct Allow(Vec<Rule>);
+pub struct Allow {
+    rules: Vec<Rule>,
+    /// Where the mesh itself listens: a call there would come back for ever.
+    own: Vec<SocketAddr>,
+}
 
 impl Allow {
     /// Public addresses and what these rules add.
     pub const fn new(rules: Vec<Rule>) -> Self {
-        Self(rules)
+        let own = Vec::new();
+        Self { rules, own }
+    }
+
+    /// All but where the mesh itself listens.
+    #[must_use]
+    pub fn except(mut self, own: Vec<SocketAddr>) -> Self {
+        self.own = own;
+        self
+    }
+
+    /// Whether a host and port are one of the mesh's own listeners, as far as
+    /// the URL tells.
+    fn is_own(&self, host: &str, port: u16) -> bool {
+        let address = host.parse::<IpAddr>().ok().map(canonical);
+        self.own.iter().any(|own| {
+            let same = match address {
+                Some(address) => {
+                    address == canonical(own.ip())
+                        || address.is_unspecified()
+                        || (own.ip().is_unspecified() && address.is_loopback())
+                        || (own.ip().is_loopback() && address.is_loopback())
+                }
+                None => host.eq_ignore_ascii_case("localhost"),
+            };
+            same && own.port() == port
+        })
     }
 
     /// Whether this address may be called.
     pub fn permits(&self, address: IpAddr) -> bool {
         let address = canonical(address);
-        let ranges = self.0.iter().any(|rule| match rule {
+        let ranges = self.rules.iter().any(|rule| match rule {
             Rule::Net(net) => net.contains(&address),
             Rule::Loopback => address.is_loopback(),
             Rule::Private => is_private(address),
@@ -59,16 +89,55 @@ impl Allow {
     /// they are resolved.
     ///
     /// # Errors
-    /// A sentence that says what is not allowed.
-    pub fn check_url(&self, url: &str) -> Result<(), String> {
-        let uri: http::Uri = url.parse().map_err(|_| format!("`{url}` is not a URL"))?;
-        let host = uri.host().ok_or_else(|| format!("`{url}` names no host"))?;
+    /// What is not allowed about it.
+    pub fn check_url(&self, url: &str) -> Result<(), Unfit> {
+        let uri = url.parse::<http::Uri>().ok();
+        let fits = |uri: &http::Uri| matches!(uri.scheme_str(), Some("http" | "https"));
+        let uri = uri.filter(fits);
+        let host = uri.as_ref().and_then(http::Uri::host);
+        let host = host.ok_or_else(|| Unfit::Url(url.to_owned()))?;
         let literal = host.trim_start_matches('[').trim_end_matches(']');
+        let port = uri.as_ref().map_or(0, port_of);
+        if self.is_own(literal, port) {
+            return Err(Unfit::Own(url.to_owned()));
+        }
         match literal.parse::<IpAddr>() {
-            Ok(address) if !self.permits(address) => {
-                Err(format!("`{address}` is not an address the mesh may call"))
-            }
+            Ok(address) if !self.permits(address) => Err(Unfit::Address(address)),
             _ => Ok(()),
+        }
+    }
+}
+
+fn port_of(uri: &http::Uri) -> u16 {
+    let usual = if uri.scheme_str() == Some("https") {
+        443
+    } else {
+        80
+    };
+    uri.port_u16().unwrap_or(usual)
+}
+
+/// Why the mesh does not call a URL.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// Not a URL of HTTP with a host.
+    #[error("`{0}` is not an http or https URL")]
+    Url(String),
+    /// One of the mesh's own listeners.
+    #[error("`{0}` is this mesh itself")]
+    Own(String),
+    /// An address that the rules leave out.
+    #[error("`{0}` is not an address the mesh may call")]
+    Address(IpAddr),
+}
+
+impl Unfit {
+    /// What to do about it.
+    pub const fn hint(&self) -> &'static str {
+        match self {
+            Self::Url(_) => "the mesh calls http:// and https:// only",
+            Self::Own(_) => "give the address of the agent, not the mesh's address for it",
+            Self::Address(_) => "allow the range under `upstreams.allow` in mesh.yaml",
         }
     }
 }
@@ -163,11 +232,38 @@ mod tests {
     }
 
     #[test]
+    fn the_mesh_does_not_call_itself() {
+        let allow =
+            Allow::new(vec![Rule::Loopback]).except(vec!["127.0.0.1:8420".parse().unwrap()]);
+        for url in [
+            "http://127.0.0.1:8420/agents/loop",
+            "http://localhost:8420/",
+            "http://[::ffff:127.0.0.1]:8420/",
+            "http://127.0.0.2:8420/",
+        ] {
+            assert!(matches!(allow.check_url(url), Err(Unfit::Own(_))), "{url}");
+        }
+        assert!(allow.check_url("http://127.0.0.1:8421/").is_ok());
+    }
+
+    #[test]
     fn literals_in_urls_are_judged() {
         let allow = Allow::default();
         assert!(allow.check_url("http://[::1]:80/").is_err());
         assert!(allow.check_url("http://10.0.0.1/x").is_err());
         assert!(allow.check_url("http://agent.example/x").is_ok());
         assert!(allow.check_url("/x").is_err());
+    }
+
+    #[test]
+    fn what_is_no_http_is_not_taken_for_a_range_to_allow() {
+        let allow = Allow::default();
+        for url in ["file:///etc/passwd", "ftp://8.8.8.8/", "http://", "x", ""] {
+            let unfit = allow.check_url(url).unwrap_err();
+            assert_eq!(unfit, Unfit::Url(url.to_owned()));
+            assert!(unfit.hint().contains("https"), "{url}");
+        }
+        let unfit = allow.check_url("https://10.0.0.1/x").unwrap_err();
+        assert!(unfit.hint().contains("upstreams.allow"), "{unfit}");
     }
 }

@@ -87,7 +87,7 @@ impl Dialler {
                 FailureKind::Unreachable,
                 format!("agent `{}`: {reason}", agent.name),
             )
-            .hint("allow the range under `upstreams.allow` in mesh.yaml")
+            .hint(reason.hint())
         })?;
         let mut builder = Request::builder()
             .method(request.method)
@@ -198,15 +198,28 @@ impl Dial for Dialler {
     }
 
     fn admits(&self, url: &str) -> Result<(), Failure> {
+        // Cards and their sources are shown to whoever may see the agent.
+        if names_user(url) {
+            let message = "`url`: it holds a user or password, which would be shown";
+            return Err(Failure::new(FailureKind::Refused, message).hint(
+                "leave it out; name the secret under `credentials` in a card file in agents/",
+            ));
+        }
         self.allow.check_url(url).map_err(|reason| {
-            Failure::new(FailureKind::Refused, format!("`url`: {reason}"))
-                .hint("allow the range under `upstreams.allow` in mesh.yaml")
+            Failure::new(FailureKind::Refused, format!("`url`: {reason}")).hint(reason.hint())
         })
     }
 
     fn fetch_card<'a>(&'a self, url: &'a str) -> BoxFuture<'a, Result<Payload, Failure>> {
         Box::pin(self.card(url))
     }
+}
+
+/// Whether a URL has something before an `@` in its authority.
+fn names_user(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    authority.contains('@')
 }
 
 impl Probe for Dialler {
@@ -331,4 +344,28 @@ fn broken(agent: &str, what: &str) -> Failure {
         FailureKind::InvalidAgentResponse,
         format!("`{agent}` answered {what}"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_with_a_user_is_known_by_its_authority() {
+        for url in [
+            "http://u:p@agent.example/",
+            "https://u@agent.example",
+            "http://u:p@[::1]:80?x",
+        ] {
+            assert!(names_user(url), "{url}");
+        }
+        for url in [
+            "http://agent.example/@u",
+            "http://agent.example?mail=u@x",
+            "https://[::1]:8/.well-known/agent-card.json",
+            "/x@y",
+        ] {
+            assert!(!names_user(url), "{url}");
+        }
+    }
 }

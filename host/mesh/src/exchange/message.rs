@@ -116,7 +116,8 @@ impl Exchange {
     }
 
     async fn intended(&self, place: crate::ports::Place) -> Result<(), Failure> {
-        if self.strict {
+        // A log that has just failed would leave calls without a trace.
+        if self.strict || self.audit.is_failing() {
             self.audit.durable(place).await?;
         }
         Ok(())

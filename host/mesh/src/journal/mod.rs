@@ -311,6 +311,10 @@ impl Audit for Journal {
         Box::pin(async move { self.log.durable(place).await.map_err(|e| unavailable(&e)) })
     }
 
+    fn is_failing(&self) -> bool {
+        self.log.is_failing()
+    }
+
     fn input_hash(&self, input: &[u8]) -> String {
         self.log.input_hash(input)
     }

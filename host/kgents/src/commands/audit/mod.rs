@@ -108,6 +108,17 @@ pub fn verdict(report: &Report, style: &Style) -> String {
     lines.join("\n")
 }
 
+/// The folder of a trail that exists.
+fn there(dir: PathBuf) -> Result<PathBuf, Failure> {
+    if dir.is_dir() {
+        return Ok(dir);
+    }
+    Err(failure(kgents_audit::Error::Absent {
+        dir: dir.display().to_string(),
+        file: "vkey",
+    }))
+}
+
 /// What `tail` tells a program.
 #[derive(Serialize)]
 struct Tail<'a> {
@@ -115,7 +126,7 @@ struct Tail<'a> {
 }
 
 async fn tail(args: &TailArgs, context: &Context) -> Result<Exit, Failure> {
-    let dir = dir(&context.data_dir);
+    let dir = there(dir(&context.data_dir))?;
     let mut latest = Latest::new(args.count);
     latest.read(&dir).map_err(failure)?;
     let now_ms = clock::now_ms();
@@ -195,6 +206,18 @@ mod tests {
             unsigned: 0,
             torn_bytes: 0,
         }
+    }
+
+    #[test]
+    fn a_trail_that_never_began_is_told_alike_by_tail_and_verify() {
+        let data = tempfile::tempdir().unwrap();
+        let dir = dir(data.path());
+        let tailed = there(dir.clone()).unwrap_err();
+        let verified = super::report(&dir, None).unwrap_err();
+        assert_eq!(tailed.code, "AUDIT_ABSENT");
+        assert_eq!(tailed.message, verified.message);
+        assert_eq!(tailed.hint, verified.hint);
+        assert!(tailed.hint.is_some());
     }
 
     #[test]

@@ -2,12 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Finding;
-use crate::commands::{Context, audit, model};
-use crate::config::{Config, Problems, Start};
+use kgents_mesh::store::Store;
 
-/// Folders of the data dir that hold keys.
-const KEY_DIRS: [&str; 2] = ["identity", "audit"];
+use super::Finding;
+use crate::client::chain;
+use crate::commands::{Context, audit, model};
+use crate::config::place::{PRIVATE_DIRS, STATE_FILE};
+use crate::config::{Config, Problems, Start, run};
+
+/// A mesh folder that was read.
+pub struct Folder {
+    /// What it says.
+    pub config: Config,
+    /// Ids of its policies, when they load.
+    pub policies: Option<Vec<String>>,
+}
 
 /// The data folder: there, ours alone, writable.
 pub fn data_dir(dir: &Path) -> Vec<Finding> {
@@ -41,7 +50,7 @@ pub fn data_dir(dir: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
     let probe = dir.join(format!(".check-{}", std::process::id()));
     match std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)) {
-        Ok(()) => findings.push(Finding::ok(subject, shown.to_string())),
+        Ok(()) => {}
         Err(error) => findings.push(Finding::fail(
             subject,
             format!("{shown} cannot be written: {error}"),
@@ -64,7 +73,67 @@ pub fn data_dir(dir: &Path) -> Vec<Finding> {
             format!("chmod 700 {shown}"),
         ));
     }
+    if mode & 0o077 != 0 {
+        findings.extend(open_parts(dir));
+    }
+    if findings.is_empty() {
+        findings.push(Finding::ok(subject, shown.to_string()));
+    }
     findings
+}
+
+/// What others who may enter the data folder may look into.
+fn open_parts(dir: &Path) -> Vec<Finding> {
+    let names = PRIVATE_DIRS.into_iter().chain([STATE_FILE]);
+    let open = names.filter_map(|name| {
+        let path = dir.join(name);
+        let facts = path.metadata().ok()?;
+        let mode = mode(&facts);
+        (mode & 0o077 != 0).then(|| {
+            let right = if facts.is_dir() { "700" } else { "600" };
+            let shown = path.display();
+            Finding::warn(
+                "data folder",
+                format!("others may look into {shown} (mode {mode:03o})"),
+                format!("chmod {right} {shown}"),
+            )
+        })
+    });
+    open.collect()
+}
+
+/// The state, which only a mesh that does not run leaves free to be looked at.
+/// Opening it repairs what a killed process left, as starting does.
+pub fn state(data_dir: &Path) -> Option<Finding> {
+    let subject = "state";
+    let path = data_dir.join(STATE_FILE);
+    if !path.exists() {
+        // Opening would make it.
+        return None;
+    }
+    // Held meanwhile, so that a mesh that starts just now waits for us.
+    let lock = std::fs::File::open(data_dir.join(run::LOCK_FILE)).ok();
+    if lock
+        .as_ref()
+        .is_some_and(|lock| lock.try_lock_shared().is_err())
+    {
+        return None;
+    }
+    match Store::open(&path) {
+        Ok(_) => Some(Finding::ok(subject, "can be opened")),
+        Err(error) if error.is_in_use() => None,
+        Err(error) => {
+            let shown = path.display();
+            Some(Finding::fail(
+                subject,
+                format!("{shown}: {}", chain(&error)),
+                format!(
+                    "if it is damaged: mv {shown} {shown}.damaged (ledger and task owners are \
+                     rebuilt from the audit trail; agents added at run time have to be added again)"
+                ),
+            ))
+        }
+    }
 }
 
 /// Private keys: readable by their owner alone.
@@ -72,7 +141,10 @@ pub fn keys(data_dir: &Path) -> Vec<Finding> {
     let subject = "keys";
     let mut findings = Vec::new();
     let mut count = 0;
-    for path in KEY_DIRS.iter().flat_map(|dir| keys_in(&data_dir.join(dir))) {
+    for path in PRIVATE_DIRS
+        .iter()
+        .flat_map(|dir| keys_in(&data_dir.join(dir)))
+    {
         count += 1;
         let Ok(facts) = path.metadata() else { continue };
         let mode = mode(&facts);
@@ -111,7 +183,7 @@ fn keys_in(dir: &Path) -> Vec<PathBuf> {
 }
 
 /// The mesh folder: mesh.yaml, budgets and cards parse, policies load.
-pub fn mesh_folder(context: &Context, mesh_dir: Option<PathBuf>) -> (Vec<Finding>, Option<Config>) {
+pub fn mesh_folder(context: &Context, mesh_dir: Option<PathBuf>) -> (Vec<Finding>, Option<Folder>) {
     let start = Start {
         data_dir: context.data_dir.clone(),
         mesh_dir,
@@ -144,8 +216,9 @@ pub fn mesh_folder(context: &Context, mesh_dir: Option<PathBuf>) -> (Vec<Finding
         ),
         None => "none here; the built-in defaults count (kgents init DIR writes them)".to_owned(),
     };
-    let findings = vec![Finding::ok("mesh folder", read), policies(&config)];
-    (findings, Some(config))
+    let (finding, policies) = policies(&config);
+    let findings = vec![Finding::ok("mesh folder", read), finding];
+    (findings, Some(Folder { config, policies }))
 }
 
 /// `1 card`, `2 cards`.
@@ -154,24 +227,24 @@ fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{plural}")
 }
 
-fn policies(config: &Config) -> Finding {
+fn policies(config: &Config) -> (Finding, Option<Vec<String>>) {
     if config.policies.is_empty() {
-        return Finding::warn(
+        let finding = Finding::warn(
             "policies",
             "there are none, so nobody may do anything",
             "write policies/operator.cedar (kgents init shows one)",
         );
+        return (finding, Some(Vec::new()));
     }
     match crate::up::validate_policies(&config.policies) {
-        Ok(ids) => Finding::ok(
-            "policies",
-            format!("{} load: {}", ids.len(), ids.join(", ")),
-        ),
-        Err(problems) => Finding::fail(
-            "policies",
-            problems.join("\n"),
-            "correct the policy; the last good ones stay in force until then",
-        ),
+        Ok(ids) => {
+            let message = format!("{} load: {}", ids.len(), ids.join(", "));
+            (Finding::ok("policies", message), Some(ids))
+        }
+        Err(problems) => {
+            let mend = "correct the policy; a mesh that runs takes it as it is saved";
+            (Finding::fail("policies", problems.join("\n"), mend), None)
+        }
     }
 }
 
@@ -261,13 +334,48 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         for (mode, expected) in [
             (0o700, vec![Level::Ok]),
-            (0o755, vec![Level::Ok, Level::Warn]),
-            (0o777, vec![Level::Ok, Level::Fail]),
+            (0o755, vec![Level::Warn]),
+            (0o711, vec![Level::Warn]),
+            (0o777, vec![Level::Fail]),
         ] {
             set(dir.path(), mode);
             assert_eq!(levels(&data_dir(dir.path())), expected, "{mode:o}");
         }
         assert_eq!(levels(&data_dir(&dir.path().join("none"))), [Level::Ok]);
+    }
+
+    #[test]
+    fn what_others_may_look_into_in_the_data_folder_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let audit = dir.path().join("audit");
+        std::fs::create_dir(&audit).unwrap();
+        set(&audit, 0o755);
+        set(dir.path(), 0o700);
+        assert_eq!(levels(&data_dir(dir.path())), [Level::Ok]);
+        set(dir.path(), 0o755);
+        let findings = data_dir(dir.path());
+        assert_eq!(levels(&findings), [Level::Warn, Level::Warn]);
+        assert_eq!(
+            findings[1].mend.as_deref(),
+            Some(format!("chmod 700 {}", audit.display()).as_str())
+        );
+    }
+
+    #[test]
+    fn a_state_that_cannot_be_opened_fails_and_none_is_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(STATE_FILE);
+        assert_eq!(state(dir.path()), None);
+        assert!(!path.exists());
+        let store = Store::open(&path).unwrap();
+        assert_eq!(state(dir.path()), None, "in use");
+        drop(store);
+        assert_eq!(state(dir.path()).unwrap().level, Level::Ok);
+        std::fs::write(&path, "no database at all").unwrap();
+        let finding = state(dir.path()).unwrap();
+        assert_eq!(finding.level, Level::Fail);
+        assert!(finding.message.contains(STATE_FILE), "{finding:?}");
+        assert!(finding.mend.unwrap().contains("audit trail"));
     }
 
     #[test]

@@ -86,6 +86,9 @@ pub async fn run(args: CheckArgs, context: &Context) -> Result<Exit, Failure> {
     findings.extend(folder);
     findings.push(files::model(context));
     findings.extend(runtime::mesh(context, &found, mesh.as_ref()).await);
+    if matches!(found, Found::Stopped | Found::Stale(_)) {
+        findings.extend(files::state(&context.data_dir));
+    }
     findings.push(files::audit(&context.data_dir));
     let report = Report {
         ok: findings.iter().all(|one| one.level != Level::Fail),
