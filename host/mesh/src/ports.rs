@@ -123,8 +123,6 @@ pub enum Action {
     Emit,
     /// Sense pheromones.
     Sense,
-    /// Carry somebody else's request.
-    Exchange,
 }
 
 impl Action {
@@ -145,7 +143,6 @@ impl Action {
             Self::TopConsumers => "top-consumers",
             Self::Emit => "emit",
             Self::Sense => "sense",
-            Self::Exchange => "exchange",
         }
     }
 }
