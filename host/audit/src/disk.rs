@@ -5,13 +5,31 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::Error;
 
 /// Held by the process that writes the log.
 const LOCK: &str = "lock";
+
+/// Which file it is, whatever its name: no two have the same at one time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileId {
+    /// What holds it.
+    pub device: u64,
+    /// Its number there.
+    pub inode: u64,
+}
+
+/// What a name stands for at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The file that has the name.
+    pub file: FileId,
+    /// Bytes in it.
+    pub length: u64,
+}
 
 /// A folder of files with plain names.
 ///
@@ -28,6 +46,12 @@ pub trait Disk: Send + Sync + 'static {
     /// # Errors
     /// `NotFound`, or what the system says.
     fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>>;
+    /// Says what a name stands for. Asks for the name anew each time: a file
+    /// may be taken away under whoever has it open.
+    ///
+    /// # Errors
+    /// `NotFound`, or what the system says.
+    fn find(&self, name: &str) -> io::Result<Standing>;
     /// Gives a file another name, replacing what had it, in one step.
     ///
     /// # Errors
@@ -81,6 +105,11 @@ pub trait DiskFile: Send {
     /// # Errors
     /// What the system says.
     fn length(&self) -> io::Result<u64>;
+    /// Which file it is.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn id(&self) -> io::Result<FileId>;
 }
 
 /// A folder of the operating system's.
@@ -169,6 +198,14 @@ impl Disk for FsDisk {
         Ok(Box::new(options.open(self.dir.join(name))?))
     }
 
+    fn find(&self, name: &str) -> io::Result<Standing> {
+        let found = fs::metadata(self.dir.join(name))?;
+        Ok(Standing {
+            file: id_of(&found),
+            length: found.len(),
+        })
+    }
+
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.writable()?;
         fs::rename(self.dir.join(from), self.dir.join(to))
@@ -222,6 +259,17 @@ impl DiskFile for File {
     fn length(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
     }
+
+    fn id(&self) -> io::Result<FileId> {
+        Ok(id_of(&self.metadata()?))
+    }
+}
+
+fn id_of(metadata: &fs::Metadata) -> FileId {
+    FileId {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+    }
 }
 
 /// All bytes of a file from `offset` on.
@@ -273,5 +321,20 @@ mod tests {
         );
         disk.remove("b").unwrap();
         assert!(disk.open("b").is_err());
+    }
+
+    #[test]
+    fn a_name_tells_whether_it_is_still_the_file_that_is_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = FsDisk::open(dir.path()).unwrap();
+        let mut file = disk.create("a").unwrap();
+        file.append(b"hello").unwrap();
+        let standing = disk.find("a").unwrap();
+        assert_eq!((standing.file, standing.length), (file.id().unwrap(), 5));
+        disk.rename("a", "b").unwrap();
+        assert_eq!(disk.find("a").unwrap_err().kind(), io::ErrorKind::NotFound);
+        disk.create("a").unwrap();
+        assert_ne!(disk.find("a").unwrap().file, file.id().unwrap());
+        assert_eq!(disk.find("b").unwrap().file, file.id().unwrap());
     }
 }

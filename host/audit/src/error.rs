@@ -16,7 +16,21 @@ pub struct Failure {
     pub source: Arc<io::Error>,
 }
 
+/// What is tried on a segment that is no longer where it was.
+const FIND: &str = "find";
+
 impl Failure {
+    /// `file` is no longer what is written to.
+    pub(crate) fn displaced(file: &str, why: io::Error) -> Self {
+        Self::new(FIND, file, why)
+    }
+
+    /// Whether the file was taken away under the log, or replaced.
+    #[must_use]
+    pub fn is_displaced(&self) -> bool {
+        self.operation == FIND
+    }
+
     pub(crate) fn new(operation: &'static str, file: &str, source: io::Error) -> Self {
         Self {
             operation,
@@ -117,6 +131,14 @@ pub enum Error {
     /// stays; the log goes on in a new segment as soon as the disk allows.
     #[error("the disk of the audit log failed")]
     DiskFailed(#[source] Failure),
+    /// The file that is written to is no longer under its name, so what is
+    /// written would be gone with it: the record is not kept. Later ones are
+    /// once the file is back.
+    #[error(
+        "the audit log was taken away or replaced while it was written; \
+         put its folder back, or stop the mesh and start it again"
+    )]
+    Displaced(#[source] Failure),
     /// The log was changed or damaged. It is never cut or mended unasked.
     #[error("`{}` is damaged at byte {} (record {}): {}", .0.file, .0.offset, .0.index, .0.why)]
     Corrupt(Box<Damage>),
@@ -139,6 +161,7 @@ impl Error {
             Self::Full { .. } => "audit-buffer-full",
             Self::DiskFull(_) => "audit-disk-full",
             Self::DiskFailed(_) => "audit-disk-failed",
+            Self::Displaced(_) => "audit-displaced",
             Self::Corrupt(_) => "audit-corrupt",
             Self::Closed => "audit-closed",
         }
@@ -149,6 +172,8 @@ impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         if failure.is_full() {
             Self::DiskFull(failure)
+        } else if failure.is_displaced() {
+            Self::Displaced(failure)
         } else {
             Self::DiskFailed(failure)
         }

@@ -149,9 +149,10 @@ impl Log {
     /// Returns once the record at `position` is on the disk.
     ///
     /// # Errors
-    /// [`Error::DiskFull`] or [`Error::DiskFailed`] if it could not be written.
-    /// It is then not in the log, nor is anything appended after it before the
-    /// failure was known, so nothing overtakes it; appending again is right.
+    /// [`Error::DiskFull`], [`Error::DiskFailed`] or [`Error::Displaced`] if it
+    /// could not be written. It is then not in the log, nor is anything appended
+    /// after it before the failure was known, so nothing overtakes it;
+    /// appending again is right.
     /// (Only if the machine crashes before the disk has taken anything again
     /// may it be found, like any record under way at a crash.)
     /// [`Error::Closed`] if the writer ended before.
@@ -217,8 +218,8 @@ impl Log {
     /// are refused. Calling it again gives the same answer.
     ///
     /// # Errors
-    /// [`Error::DiskFull`] or [`Error::DiskFailed`] if the final head could not
-    /// be written; what was durable stays so.
+    /// [`Error::DiskFull`], [`Error::DiskFailed`] or [`Error::Displaced`] if the
+    /// final head could not be written; what was durable stays so.
     pub async fn close(&self) -> Result<(), Error> {
         let shared = &self.inner.shared;
         shared.close();

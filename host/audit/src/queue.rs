@@ -32,7 +32,7 @@ pub(crate) struct Shared {
     records: AtomicU64,
     turns: [Notify; 2],
     ended: Notify,
-    /// Whether the last group failed.
+    /// Whether the last group failed, or the next is known to.
     failing: AtomicBool,
 }
 
@@ -235,6 +235,11 @@ impl Shared {
         queue.remember(group, last, error);
         drop(queue);
         self.resolve_all(last);
+    }
+
+    /// Notes that what is appended next cannot be kept. True when that is news.
+    pub(crate) fn mark_failing(&self) -> bool {
+        !self.failing.swap(true, Ordering::AcqRel)
     }
 
     /// All groups there are, up to `group`, are done.

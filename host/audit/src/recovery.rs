@@ -314,6 +314,7 @@ fn mend(disk: &dyn Disk, last: &Link, ended: &Ended) -> Result<Current, Error> {
         file.truncate(ended.durable).map_err(fail("truncate"))?;
     }
     file.sync().map_err(fail("sync"))?;
+    let id = file.id().map_err(fail("read"))?;
     let sidecar = |part, durable| match Sidecar::open(disk, last.number, part, durable) {
         Err(failure) if failure.source.kind() == std::io::ErrorKind::NotFound => {
             Sidecar::create(disk, last.number, part)
@@ -328,6 +329,7 @@ fn mend(disk: &dyn Disk, last: &Link, ended: &Ended) -> Result<Current, Error> {
         number: last.number,
         first: last.header.first,
         file,
+        id,
         durable: ended.durable,
         usable: true,
         leaves,

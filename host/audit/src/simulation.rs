@@ -12,6 +12,7 @@ mod loss;
 
 use loss::{Change, Content, NameChange, Random, write_at};
 
+use crate::disk::{FileId, Standing};
 use crate::{Disk, DiskFile};
 
 /// A disk in memory. Clones are the same disk.
@@ -261,6 +262,14 @@ impl Disk for SimDisk {
         Ok(Box::new(SimFile { shared, id }))
     }
 
+    fn find(&self, name: &str) -> io::Result<Standing> {
+        let file = self.open(name)?;
+        Ok(Standing {
+            file: file.id()?,
+            length: file.length()?,
+        })
+    }
+
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let change = NameChange::Rename(from.to_owned(), to.to_owned());
         self.shared.operate(|world| {
@@ -374,6 +383,13 @@ impl DiskFile for SimFile {
 
     fn length(&self) -> io::Result<u64> {
         Ok(self.shared.lock().content(self.id)?.now.len() as u64)
+    }
+
+    fn id(&self) -> io::Result<FileId> {
+        Ok(FileId {
+            device: 0,
+            inode: self.id as u64,
+        })
     }
 }
 

@@ -1,10 +1,11 @@
 //! The log as its one writer has it: commits groups, begins segments, signs
 //! heads. No threads and no clock; everything happens when it is called.
 
+use std::io::{Error, ErrorKind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::Config;
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile, FileId};
 use crate::frame::{self, MARKER_BYTES, Marker, PREFIX_BYTES};
 use crate::merkle::{Tree, leaf};
 use crate::note::{Head, NoteSigner};
@@ -80,6 +81,8 @@ pub(crate) struct Current {
     pub(crate) number: u64,
     pub(crate) first: u64,
     pub(crate) file: Box<dyn DiskFile>,
+    /// Which file that is.
+    pub(crate) id: FileId,
     /// Bytes that are on the disk for sure.
     pub(crate) durable: u64,
     /// False once a write or sync failed: what lies beyond `durable` is not
@@ -151,6 +154,8 @@ impl Store {
     /// of it counts, now or later: the segment is left at its last durable
     /// byte, and the next group begins another, whose header says so.
     pub(crate) fn commit(&mut self, group: &mut Group) -> Result<(), Failure> {
+        // A sync says that the file has it, not that anyone will find the file.
+        self.in_place()?;
         let full = self.current.durable >= self.config.segment_bytes;
         if !self.current.usable || (full && self.count() > self.current.first) {
             self.rotate()?;
@@ -222,11 +227,13 @@ impl Store {
         Ok(())
     }
 
-    /// Signs a head over all durable records, unless one is there.
+    /// Signs a head over all durable records, unless one is there. Fails also
+    /// then if the segment is not in its place.
     ///
     /// The leaf hashes go first: below a head they are proof of which record
     /// was changed, so they must not be torn there.
     pub(crate) fn sign(&mut self) -> Result<(), Failure> {
+        self.in_place()?;
         if !self.is_unsigned() {
             return Ok(());
         }
@@ -245,6 +252,27 @@ impl Store {
         self.current.heads.push(&self.signer.sign(&head.text()));
         self.current.heads.flush()?;
         self.ledger.head = Some(head);
+        Ok(())
+    }
+
+    /// Fails if the segment that is written to is no longer under its name, or
+    /// was cut: what was acknowledged would be lost, and nobody would know.
+    fn in_place(&self) -> Result<(), Failure> {
+        let current = &self.current;
+        let name = file_name(current.number, Part::Log);
+        let displaced = |why| Failure::displaced(&name, why);
+        let standing = self.disk.find(&name).map_err(|error| match error.kind() {
+            ErrorKind::NotFound | ErrorKind::NotADirectory => displaced(error),
+            _ => Failure::new("look for", &name, error),
+        })?;
+        if standing.file != current.id {
+            return Err(displaced(Error::other("another file has its name")));
+        }
+        if standing.length < current.durable {
+            let (length, durable) = (standing.length, current.durable);
+            let why = format!("it was cut to {length} of {durable} bytes");
+            return Err(displaced(Error::other(why)));
+        }
         Ok(())
     }
 
@@ -312,6 +340,7 @@ fn make(disk: &dyn Disk, header: &Header) -> Result<(Current, Span), Failure> {
     let mut file = disk.create(&name).map_err(fail("create"))?;
     file.append(&bytes).map_err(fail("write"))?;
     file.sync().map_err(fail("sync"))?;
+    let id = file.id().map_err(fail("read"))?;
     let leaves = Sidecar::create(disk, number, Part::Leaves)?;
     let heads = Sidecar::create(disk, number, Part::Heads)?;
     disk.sync_dir().map_err(fail("sync the folder of"))?;
@@ -320,6 +349,7 @@ fn make(disk: &dyn Disk, header: &Header) -> Result<(Current, Span), Failure> {
         number,
         first: header.first,
         file,
+        id,
         durable,
         usable: true,
         leaves,

@@ -11,8 +11,8 @@ use crate::queue::{Shared, State};
 use crate::store::{Group, Store};
 use crate::{Error, Failure};
 
-/// The least time, in milliseconds, between two tries to sign a head when
-/// nothing else is to be done: a disk that fails is not tried all the time.
+/// The least time, in milliseconds, between two looks at the log when nothing
+/// else is to be done: a disk that fails is not tried all the time.
 const IDLE_MS: u64 = 100;
 
 /// How long records that nobody waits for (intents) wait for company, so that
@@ -26,7 +26,8 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Starts it. It signs a head when nothing was appended for `head_ms`.
+    /// Starts it. When nothing was appended for `head_ms` it looks that the log
+    /// is in its place, and signs a head over what none covers.
     pub(crate) fn start(shared: Arc<Shared>, store: Store, head_ms: u64) -> Result<Self, Error> {
         let body = move || run(&shared, store, head_ms);
         let thread = std::thread::Builder::new().name("audit-writer".to_owned());
@@ -63,7 +64,7 @@ fn run(shared: &Shared, mut store: Store, head_ms: u64) {
     let _ending = Ending(shared);
     let mut group = Group::default();
     let ended = loop {
-        match next(shared, &mut group, &store, head_ms) {
+        match next(shared, &mut group, head_ms) {
             Work::Write(number) => write(shared, &mut store, number, &mut group),
             Work::Sign => report(shared, store.sign(), &store),
             Work::End => break store.sign(),
@@ -77,12 +78,13 @@ fn run(shared: &Shared, mut store: Store, head_ms: u64) {
 
 enum Work {
     Write(u64),
+    /// Look that the log is there, and sign what is not.
     Sign,
     End,
 }
 
 /// Waits for something to do. Swaps the gathered group with the empty `spare`.
-fn next(shared: &Shared, spare: &mut Group, store: &Store, head_ms: u64) -> Work {
+fn next(shared: &Shared, spare: &mut Group, head_ms: u64) -> Work {
     let mut queue = shared.lock();
     let mut lingered = false;
     loop {
@@ -108,22 +110,16 @@ fn next(shared: &Shared, spare: &mut Group, store: &Store, head_ms: u64) -> Work
             continue;
         }
         queue.writer = State::Idle;
-        if store.is_unsigned() {
-            let wait = Duration::from_millis(head_ms.max(IDLE_MS));
-            let waited = shared.work.wait_timeout(queue, wait);
-            let (woken, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-            queue = woken;
-            if timeout.timed_out() && queue.gathering.is_empty() && !queue.closing {
-                queue.writer = State::Busy;
-                return Work::Sign;
-            }
-        } else {
-            queue = shared
-                .work
-                .wait(queue)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
+        // Also when all is signed: a log that was taken away has to be noticed
+        // before the next call is let out, which nobody could record then.
+        let wait = Duration::from_millis(head_ms.max(IDLE_MS));
+        let waited = shared.work.wait_timeout(queue, wait);
+        let (woken, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        queue = woken;
         queue.writer = State::Busy;
+        if timeout.timed_out() && queue.gathering.is_empty() && !queue.closing {
+            return Work::Sign;
+        }
     }
 }
 
@@ -145,13 +141,19 @@ fn write(shared: &Shared, store: &mut Store, number: u64, group: &mut Group) {
         Err(failure) => {
             group.clear();
             let error = Error::from(failure);
-            tracing::error!(code = error.code(), %error, "audit records were not kept");
+            let cause = &error as &dyn std::error::Error;
+            tracing::error!(
+                code = error.code(),
+                error = cause,
+                "audit records were not kept"
+            );
             shared.fail(number, before, error);
         }
     }
 }
 
-/// A head that cannot be written holds nothing up; it is tried again.
+/// A head that cannot be written holds nothing up; it is tried again. But where
+/// the log itself is gone, records cannot be kept either.
 fn report(shared: &Shared, signed: Result<(), Failure>, store: &Store) {
     match signed {
         Ok(()) => {
@@ -163,7 +165,37 @@ fn report(shared: &Shared, signed: Result<(), Failure>, store: &Store) {
         }
         Err(failure) => {
             let error = Error::from(failure);
-            tracing::warn!(code = error.code(), %error, "the audit head could not be written");
+            let (code, cause) = (error.code(), &error as &dyn std::error::Error);
+            if matches!(error, Error::Displaced(_)) {
+                if shared.mark_failing() {
+                    tracing::error!(code, error = cause, "the audit log is not where it was");
+                }
+            } else {
+                tracing::warn!(code, error = cause, "the audit head could not be written");
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::segment::{Part, file_name};
+    use crate::simulation::SimDisk;
+    use crate::{Config, Disk as _, Keys};
+
+    #[test]
+    fn a_head_that_finds_the_log_gone_says_that_the_log_fails() {
+        let disk = SimDisk::new(1);
+        let arc: Arc<dyn crate::Disk> = Arc::new(disk.clone());
+        let config = Config::new("eu-1", Arc::new(|| 1_765_463_452_123));
+        let keys = Keys::from_secrets([1; 32], &[2; 32]);
+        let (mut store, _) = crate::recovery::recover(&arc, config, &keys).unwrap();
+        let shared = Shared::new(&store, 1_000);
+        report(&shared, store.sign(), &store);
+        assert!(!shared.is_failing());
+        disk.remove(&file_name(0, Part::Log)).unwrap();
+        report(&shared, store.sign(), &store);
+        assert!(shared.is_failing());
     }
 }

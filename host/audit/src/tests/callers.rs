@@ -113,6 +113,44 @@ fn a_group_that_fails_fails_everyone_in_it_and_what_came_after() {
 }
 
 #[test]
+fn a_log_that_is_taken_away_while_nobody_calls_is_noticed() {
+    let disk = SimDisk::new(11);
+    let (log, _) = open_log(&disk);
+    runtime().block_on(async {
+        log.durable(log.append(&record(0)).unwrap()).await.unwrap();
+        let live = crate::segment::file_name(0, crate::segment::Part::Log);
+        disk.rename(&live, "elsewhere").unwrap();
+        while !log.is_failing() {
+            tokio::task::yield_now().await;
+        }
+        disk.rename("elsewhere", &live).unwrap();
+        log.durable(log.append(&record(1)).unwrap()).await.unwrap();
+        assert!(!log.is_failing());
+        log.close().await.unwrap();
+    });
+    assert_eq!(verified(&disk).head.unwrap().size, 2);
+}
+
+#[test]
+fn a_folder_removed_under_the_writer_is_told_to_the_next_and_at_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("audit");
+    let disk = Arc::new(FsDisk::open(&folder).unwrap());
+    let (log, _) = Log::open(disk, config(), keys()).unwrap();
+    runtime().block_on(async {
+        let kept = log.append(&record(0)).unwrap();
+        log.durable(kept).await.unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        let lost = log.append(&record(1)).unwrap();
+        let error = log.durable(lost).await.unwrap_err();
+        assert_eq!(error.code(), "audit-displaced");
+        assert!(log.is_failing());
+        let error = log.close().await.unwrap_err();
+        assert_eq!(error.code(), "audit-displaced");
+    });
+}
+
+#[test]
 fn a_disk_that_stays_full_answers_each_and_forgets_nothing_kept() {
     let disk = SimDisk::new(6);
     let (log, _) = open_log(&disk);

@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
+use crate::segment::{Part, file_name};
 use crate::store::Store;
 
 /// Commits a group; whether it was taken, with the code if not.
@@ -156,6 +157,74 @@ fn a_clock_that_jumps_leaves_no_record_without_a_head() {
     time.fetch_sub(3_600_000, Ordering::Relaxed);
     commit(&mut store, 3, 5).unwrap();
     assert_eq!(store.head().unwrap().size, 5);
+}
+
+/// What may be done to the segment that is written to, and undone.
+fn check_displaced(take_away: impl Fn(&SimDisk, &str), put_back: impl Fn(&SimDisk, &str)) {
+    let disk = SimDisk::new(3);
+    let live = file_name(0, Part::Log);
+    let (mut store, _) = open_store(&disk).unwrap();
+    commit(&mut store, 0, 3).unwrap();
+    take_away(&disk, &live);
+    for _ in 0..3 {
+        assert_eq!(commit(&mut store, 3, 7), Err("audit-displaced"));
+    }
+    assert_eq!(segments_begun(&disk), 1, "nothing may hide that it is gone");
+    assert_eq!(store.count(), 3);
+    put_back(&disk, &live);
+    commit(&mut store, 3, 5).unwrap();
+    store.sign().unwrap();
+    check_holds(&disk, 5, "put back");
+}
+
+fn segments_begun(disk: &SimDisk) -> usize {
+    let names = disk.list().unwrap();
+    let is_log = |name: &&String| name.ends_with(".log");
+    names.iter().filter(is_log).count()
+}
+
+#[test]
+fn a_segment_taken_away_takes_no_record_until_it_is_back() {
+    check_displaced(
+        |disk, live| disk.rename(live, "elsewhere.log").unwrap(),
+        |disk, live| disk.rename("elsewhere.log", live).unwrap(),
+    );
+}
+
+#[test]
+fn a_segment_replaced_takes_no_record_until_it_is_back() {
+    check_displaced(
+        |disk, live| {
+            disk.rename(live, "the true one").unwrap();
+            let mut copy = disk.create(live).unwrap();
+            copy.append(&[0; 10_000]).unwrap();
+        },
+        |disk, live| disk.rename("the true one", live).unwrap(),
+    );
+}
+
+#[test]
+fn a_segment_cut_by_another_takes_no_record() {
+    let disk = SimDisk::new(3);
+    let (mut store, _) = open_store(&disk).unwrap();
+    commit(&mut store, 0, 3).unwrap();
+    disk.tamper(&file_name(0, Part::Log), |bytes| bytes.truncate(100));
+    for _ in 0..2 {
+        assert_eq!(commit(&mut store, 3, 7), Err("audit-displaced"));
+    }
+}
+
+#[test]
+fn a_head_is_not_signed_over_records_that_are_gone() {
+    let disk = SimDisk::new(4);
+    let (mut store, _) = open_store(&disk).unwrap();
+    let mut three = group(0, 3);
+    store.commit(&mut three).unwrap();
+    store.absorb(&mut three);
+    disk.remove(&file_name(0, Part::Log)).unwrap();
+    let failure = store.sign().unwrap_err();
+    assert!(failure.is_displaced(), "{failure}");
+    assert!(store.head().is_none() && store.is_unsigned());
 }
 
 #[test]
