@@ -19,10 +19,11 @@ use kgents_mesh::ports::{About, Answer, Dial, Probe};
 use kgents_mesh::registry::{Agent, Embedder, Entry, Registry};
 use kgents_mesh::store::Store;
 use kgents_mesh::trace::TraceContext;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -32,41 +33,45 @@ const HASTE: Duration = Duration::from_millis(40);
 struct Server {
     url: String,
     seen: Arc<Mutex<Vec<String>>>,
+    /// Connections that were opened.
+    opened: Arc<AtomicUsize>,
 }
 
-/// After `says`, the connection is closed, or stays open without a word.
+/// After `says`, the connection is closed, or stays open for the next request.
 async fn server(says: &'static str, close: bool) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let requests = Arc::clone(&seen);
+    let opened = Arc::new(AtomicUsize::new(0));
+    let (requests, connections) = (Arc::clone(&seen), Arc::clone(&opened));
     tokio::spawn(async move {
         loop {
             let (mut socket, _) = listener.accept().await.unwrap();
+            connections.fetch_add(1, Ordering::SeqCst);
             let requests = Arc::clone(&requests);
             tokio::spawn(async move {
-                let mut request = Vec::new();
-                let mut chunk = [0; 4096];
-                while !is_whole(&request) {
-                    let read = socket.read(&mut chunk).await.unwrap_or(0);
-                    if read == 0 {
+                while let Some(request) = request(&mut socket).await {
+                    requests.lock().unwrap().push(request);
+                    let _ = socket.write_all(says.as_bytes()).await;
+                    if close {
                         return;
                     }
-                    request.extend_from_slice(&chunk[..read]);
-                }
-                requests
-                    .lock()
-                    .unwrap()
-                    .push(String::from_utf8_lossy(&request).into_owned());
-                let _ = socket.write_all(says.as_bytes()).await;
-                if !close {
-                    // Until the other side hangs up.
-                    let _ = socket.read(&mut chunk).await;
                 }
             });
         }
     });
-    Server { url, seen }
+    Server { url, seen, opened }
+}
+
+/// The next request; `None` when the other side has hung up.
+async fn request(socket: &mut TcpStream) -> Option<String> {
+    let mut request = Vec::new();
+    while !is_whole(&request) {
+        if socket.read_buf(&mut request).await.unwrap_or(0) == 0 {
+            return None;
+        }
+    }
+    Some(String::from_utf8_lossy(&request).into_owned())
 }
 
 fn is_whole(request: &[u8]) -> bool {
@@ -201,6 +206,31 @@ async fn an_agent_sees_the_message_as_it_came_and_the_trace_continued() {
         assert!(lower.contains(part), "{request}");
     }
     assert!(!lower.contains("authorization"), "{request}");
+}
+
+#[tokio::test]
+async fn calls_one_after_another_share_a_connection_and_nothing_else() {
+    let server = server(ANSWER, false).await;
+    let world = open(&server.url);
+    for _ in 0..3 {
+        let answer = world.dial(&send(), PATIENCE).await;
+        assert!(matches!(answer.unwrap(), Answer::Once(_)));
+    }
+    assert_eq!(server.opened.load(Ordering::SeqCst), 1);
+    let seen = server.seen.lock().unwrap();
+    assert_eq!(seen.len(), 3);
+    let host = server
+        .url
+        .trim_start_matches("http://")
+        .trim_end_matches('/');
+    for request in seen.iter() {
+        assert!(request.starts_with("POST / HTTP/1.1\r\n"), "{request}");
+        for name in ["host", "traceparent", "accept", "content-length"] {
+            let lines = request.lines().filter(|line| line.starts_with(name));
+            assert_eq!(lines.count(), 1, "{name}: {request}");
+        }
+        assert!(request.contains(&format!("host: {host}\r\n")), "{request}");
+    }
 }
 
 #[tokio::test]

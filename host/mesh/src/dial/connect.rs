@@ -2,12 +2,10 @@
 //! come out, so what is connected to is what was judged.
 
 use super::Allow;
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::TokioIo;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -15,16 +13,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::net::TcpStream;
 use tower_service::Service;
 
-/// Idle connections kept to one agent: as many as callers come at once.
-const IDLE_PER_HOST: usize = 512;
-/// How long an idle connection is kept.
-const IDLE: Duration = Duration::from_secs(60);
-
-/// The HTTP client behind the dialler; follows no redirects.
-pub(super) type Client =
-    hyper_util::client::legacy::Client<HttpsConnector<HttpConnector<Judged>>, Full<Bytes>>;
+/// Opens connections, with TLS where the URL says https.
+pub(super) type Connector = HttpsConnector<HttpConnector<Judged>>;
+/// What it opens.
+pub(super) type Socket = MaybeHttpsStream<TokioIo<TcpStream>>;
 
 /// Resolves names and lets only allowed addresses through.
 #[derive(Clone)]
@@ -33,7 +28,11 @@ pub(super) struct Judged {
     allow: Arc<Allow>,
 }
 
-pub(super) fn client(allow: Arc<Allow>, connect: Duration) -> io::Result<Client> {
+/// A connector that gives up on an address after `connect`.
+///
+/// # Errors
+/// When the system's certificate roots cannot be read.
+pub(super) fn connector(allow: Arc<Allow>, connect: Duration) -> io::Result<Connector> {
     let mut http = HttpConnector::new_with_resolver(Judged {
         resolver: GaiResolver::new(),
         allow,
@@ -43,18 +42,11 @@ pub(super) fn client(allow: Arc<Allow>, connect: Duration) -> io::Result<Client>
     http.set_connect_timeout(Some(connect));
     // The provider is named, since a process may hold more than one.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let https = HttpsConnectorBuilder::new()
+    Ok(HttpsConnectorBuilder::new()
         .with_provider_and_native_roots(provider)?
         .https_or_http()
         .enable_http1()
-        .wrap_connector(http);
-    Ok(
-        hyper_util::client::legacy::Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(IDLE_PER_HOST)
-            .pool_timer(TokioTimer::new())
-            .build(https),
-    )
+        .wrap_connector(http))
 }
 
 impl Service<Name> for Judged {

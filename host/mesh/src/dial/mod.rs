@@ -1,12 +1,14 @@
 //! The dialler: the only place from which the mesh calls out, and only to
 //! interfaces that are registered and addresses that are allowed.
 //!
-//! Reading order: `allow` (where to), `connect` (how), `credentials` (as whom),
-//! this file (what).
+//! Reading order: `allow` (where to), `connect`, `line` and `pool` (how),
+//! `credentials` (as whom), this file (what).
 
 mod allow;
 mod connect;
 mod credentials;
+mod line;
+mod pool;
 
 pub use allow::{Allow, Rule};
 
@@ -14,18 +16,15 @@ use crate::identity::Authority;
 use crate::ports::{About, Answer, Dial, Probe};
 use crate::registry::Agent;
 use bytes::{Bytes, BytesMut};
-use connect::Client;
 use credentials::Secrets;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, StreamExt};
-use http::{Request, Response, header};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use kgents_engine::deciders::health::Outcome;
 use kgents_gateway::call::{Failure, FailureKind, Operation, Payload};
 use kgents_gateway::head;
-use kgents_gateway::interface::Interface;
 use kgents_gateway::upstream::{self, Events, UpstreamRequest};
+use pool::{Error, Keep, Outgoing, Pool, Reply};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +32,14 @@ use std::time::Duration;
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Largest card that is fetched.
 const CARD_BYTES_MAX: usize = 1024 * 1024;
+/// Room for the headers of a request, so that they need one allocation.
+const HEADERS_ROOM: usize = 8;
+/// What an answer of events is said to be.
+const EVENT_STREAM: &str = "text/event-stream";
+
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+static EXTENSIONS: HeaderName = HeaderName::from_static(head::EXTENSIONS_HEADER);
+
 /// How long the dialler waits.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
@@ -46,9 +53,11 @@ pub struct Timeouts {
 
 /// Calls agents over HTTP.
 pub struct Dialler {
-    client: Client,
+    pool: Pool,
     allow: Arc<Allow>,
     timeouts: Timeouts,
+    /// Headers of every request.
+    always: HeaderMap,
     credentials: Secrets,
     clock: Arc<dyn crate::clock::Clock>,
 }
@@ -65,11 +74,12 @@ impl Dialler {
         clock: Arc<dyn crate::clock::Clock>,
     ) -> std::io::Result<Self> {
         let allow = Arc::new(allow);
-        let client = connect::client(Arc::clone(&allow), timeouts.connect)?;
+        let connector = connect::connector(Arc::clone(&allow), timeouts.connect)?;
         Ok(Self {
-            client,
+            pool: Pool::new(connector, Arc::clone(&allow), Keep::default()),
             allow,
             timeouts,
+            always: always(),
             credentials: Secrets::new(authority),
             clock,
         })
@@ -78,45 +88,56 @@ impl Dialler {
     async fn send(
         &self,
         agent: &Agent,
-        interface: &Interface,
         request: UpstreamRequest,
         about: &About<'_>,
-    ) -> Result<Response<Incoming>, Failure> {
-        self.allow.check_url(&interface.url).map_err(|reason| {
-            Failure::new(
-                FailureKind::Unreachable,
-                format!("agent `{}`: {reason}", agent.name),
-            )
-            .hint(reason.hint())
-        })?;
-        let mut builder = Request::builder()
-            .method(request.method)
-            .uri(&request.url)
-            .header(header::ACCEPT, request.accept)
-            .header("traceparent", about.trace.traceparent());
-        if let Some(extensions) = about.extensions {
-            builder = builder.header(head::EXTENSIONS_HEADER, extensions);
+    ) -> Result<Reply, Failure> {
+        let odd = |error: http::Error| {
+            tracing::error!(%error, agent = agent.name, "the upstream request cannot be built");
+            let message = format!("agent `{}` cannot be asked that", agent.name);
+            Failure::new(FailureKind::Unreachable, message)
+        };
+        let mut headers = self.headers(&request, about).map_err(odd)?;
+        if let Some((name, value)) = self.credentials.header(agent, self.clock.now_ms())? {
+            headers.append(name, value);
         }
-        for (name, value) in upstream::HEADERS {
-            builder = builder.header(name, value);
+        let outgoing = Outgoing {
+            method: request.method,
+            headers,
+            body: request.body,
+        };
+        self.pool
+            .ask(request.url, outgoing)
+            .await
+            .map_err(|error| match error {
+                Error::Unfit(reason) => {
+                    let message = format!("agent `{}`: {reason}", agent.name);
+                    Failure::new(FailureKind::Unreachable, message).hint(reason.hint())
+                }
+                error => unreachable(&agent.name, &error),
+            })
+    }
+
+    /// All but the credentials.
+    fn headers(
+        &self,
+        request: &UpstreamRequest,
+        about: &About<'_>,
+    ) -> Result<HeaderMap, http::Error> {
+        let mut headers = HeaderMap::with_capacity(HEADERS_ROOM);
+        headers.insert(header::ACCEPT, HeaderValue::from_static(request.accept));
+        let trace = HeaderValue::try_from(about.trace.traceparent())?;
+        headers.insert(&TRACEPARENT, trace);
+        if let Some(extensions) = about.extensions {
+            headers.insert(&EXTENSIONS, HeaderValue::try_from(extensions)?);
+        }
+        for (name, value) in &self.always {
+            headers.insert(name, value.clone());
         }
         if let Some(content_type) = request.content_type {
-            builder = builder.header(header::CONTENT_TYPE, content_type);
+            let content_type = HeaderValue::from_static(content_type);
+            headers.insert(header::CONTENT_TYPE, content_type);
         }
-        if let Some((name, value)) = self.credentials.header(agent, self.clock.now_ms())? {
-            builder = builder.header(name, value);
-        }
-        let request = builder.body(Full::new(request.body)).map_err(|error| {
-            tracing::error!(%error, agent = agent.name, "the upstream request cannot be built");
-            Failure::new(
-                FailureKind::Unreachable,
-                format!("agent `{}` has an odd URL", agent.name),
-            )
-        })?;
-        self.client
-            .request(request)
-            .await
-            .map_err(|error| unreachable(&agent.name, &error))
+        Ok(headers)
     }
 
     async fn call(
@@ -133,23 +154,18 @@ impl Dialler {
         let expect = request.expect;
         let streaming = matches!(operation, Operation::StreamMessage(_));
         let answering = async {
-            let response = self.send(agent, interface, request, about).await?;
-            let content_type = content_type(&response);
-            let status = response.status();
-            let is_stream = content_type
-                .as_deref()
-                .is_some_and(|kind| kind.starts_with("text/event-stream"));
-            if streaming && is_stream && status.is_success() {
-                return Ok(Answer::Events(events(
-                    agent.name.clone(),
-                    response.into_body(),
-                    Events::new(expect),
-                )));
+            let mut reply = self.send(agent, request, about).await?;
+            let content_type = reply.headers.remove(header::CONTENT_TYPE);
+            let content_type = content_type.as_ref().and_then(|kind| kind.to_str().ok());
+            let status = reply.status;
+            if streaming && status.is_success() && content_type.is_some_and(is_stream) {
+                let (agent, reader) = (agent.name.clone(), Events::new(expect));
+                return Ok(Answer::Events(events(agent, reply, reader)));
             }
-            let body = read_body(response.into_body(), ANSWER_BYTES_MAX)
+            let body = read_body(reply, ANSWER_BYTES_MAX)
                 .await
                 .map_err(|what| broken(&agent.name, &what))?;
-            upstream::answer(expect, status, content_type.as_deref(), body).map(Answer::Once)
+            upstream::answer(expect, status, content_type, body).map(Answer::Once)
         };
         tokio::time::timeout_at(about.deadline, answering)
             .await
@@ -158,20 +174,16 @@ impl Dialler {
 
     async fn card(&self, url: &str) -> Result<Payload, Failure> {
         self.admits(url)?;
-        let request = Request::get(url)
-            .header(header::ACCEPT, "application/json")
-            .body(Full::default())
-            .map_err(|_| Failure::new(FailureKind::Refused, format!("`url`: `{url}` is no URL")))?;
         let get = async {
-            let response = self.client.request(request).await.map_err(|e| {
+            let reply = self.pool.ask(url.to_owned(), get()).await.map_err(|e| {
                 unreachable(url, &e).hint("is the agent running, and is that where its card is?")
             })?;
-            if !response.status().is_success() {
-                let message = format!("`url`: `{url}` answered {}", response.status().as_u16());
+            if !reply.status.is_success() {
+                let message = format!("`url`: `{url}` answered {}", reply.status.as_u16());
                 return Err(Failure::new(FailureKind::Refused, message)
                     .hint("give the address of the card, for example http://HOST/.well-known/agent-card.json"));
             }
-            read_body(response.into_body(), CARD_BYTES_MAX)
+            read_body(reply, CARD_BYTES_MAX)
                 .await
                 .map_err(|w| broken(url, &w))
         };
@@ -228,24 +240,21 @@ impl Probe for Dialler {
             let Some(interface) = agent.card.interface() else {
                 return Outcome::Unreachable;
             };
-            if self.allow.check_url(&interface.url).is_err() {
-                return Outcome::Unreachable;
-            }
-            let Ok(request) = Request::get(&interface.url)
-                .header(header::ACCEPT, "application/json")
-                .body(Full::default())
-            else {
-                return Outcome::Unreachable;
-            };
             let budget = self.timeouts.probe;
             let asked = tokio::time::Instant::now();
-            match tokio::time::timeout(budget, self.client.request(request)).await {
+            let asking = self.pool.ask(interface.url.clone(), get());
+            match tokio::time::timeout(budget, asking).await {
                 Err(_) => Outcome::TimedOut(millis(budget)),
                 Ok(Err(_)) => Outcome::Unreachable,
-                Ok(Ok(response)) if response.status().is_server_error() => {
-                    Outcome::Status(response.status().as_u16())
+                Ok(Ok(reply)) => {
+                    let (status, elapsed) = (reply.status, asked.elapsed());
+                    reply.let_go();
+                    if status.is_server_error() {
+                        Outcome::Status(status.as_u16())
+                    } else {
+                        Outcome::Answered(millis(elapsed))
+                    }
                 }
-                Ok(Ok(_)) => Outcome::Answered(millis(asked.elapsed())),
             }
         })
     }
@@ -254,32 +263,32 @@ impl Probe for Dialler {
 /// The events of an agent's stream. Who reads them decides how long to wait.
 fn events(
     agent: String,
-    body: Incoming,
+    reply: Reply,
     events: Events,
 ) -> BoxStream<'static, Result<Payload, Failure>> {
-    let state = (body, events, agent, false);
-    stream::unfold(state, |(mut body, mut events, agent, done)| async move {
+    let state = (reply, events, agent, false);
+    stream::unfold(state, |(mut reply, mut events, agent, done)| async move {
         if done {
             return None;
         }
         loop {
             if let Some(event) = events.next() {
                 let done = event.is_err();
-                return Some((event, (body, events, agent, done)));
+                return Some((event, (reply, events, agent, done)));
             }
-            match body.frame().await {
+            match reply.data().await {
                 None => {
                     events.finish();
                     let event = events.next()?;
                     let done = event.is_err();
-                    return Some((event, (body, events, agent, done)));
+                    return Some((event, (reply, events, agent, done)));
                 }
                 Some(Err(error)) => {
                     tracing::debug!(%error, agent, "the agent's stream broke");
                     let failure = broken(&agent, "a stream that broke off");
-                    return Some((Err(failure), (body, events, agent, true)));
+                    return Some((Err(failure), (reply, events, agent, true)));
                 }
-                Some(Ok(frame)) => events.feed(&frame.into_data().unwrap_or_default()),
+                Some(Ok(data)) => events.feed(&data),
             }
         }
     })
@@ -290,14 +299,11 @@ fn millis(duration: Duration) -> u32 {
     u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }
 
-async fn read_body(mut body: Incoming, max: usize) -> Result<Bytes, String> {
+async fn read_body(mut reply: Reply, max: usize) -> Result<Bytes, String> {
     let mut whole: Option<Bytes> = None;
     let mut more = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| "an answer that broke off".to_owned())?;
-        let Ok(data) = frame.into_data() else {
-            continue;
-        };
+    while let Some(data) = reply.data().await {
+        let data = data.map_err(|_| "an answer that broke off".to_owned())?;
         if whole.as_ref().map_or(0, Bytes::len) + more.len() + data.len() > max {
             return Err(format!("more than {max} bytes"));
         }
@@ -315,17 +321,36 @@ async fn read_body(mut body: Incoming, max: usize) -> Result<Bytes, String> {
     Ok(whole.unwrap_or_else(|| more.freeze()))
 }
 
-fn content_type(response: &Response<Incoming>) -> Option<String> {
-    let value = response.headers().get(header::CONTENT_TYPE)?;
-    value.to_str().ok().map(str::to_ascii_lowercase)
+fn is_stream(content_type: &str) -> bool {
+    content_type
+        .get(..EVENT_STREAM.len())
+        .is_some_and(|kind| kind.eq_ignore_ascii_case(EVENT_STREAM))
 }
 
-fn unreachable(agent: &str, error: &hyper_util::client::legacy::Error) -> Failure {
+fn always() -> HeaderMap {
+    upstream::HEADERS
+        .into_iter()
+        .map(|(name, value)| {
+            let name = HeaderName::from_static(name);
+            (name, HeaderValue::from_static(value))
+        })
+        .collect()
+}
+
+/// A plain question for JSON.
+fn get() -> Outgoing {
+    let json = HeaderValue::from_static("application/json");
+    Outgoing {
+        headers: HeaderMap::from_iter([(header::ACCEPT, json)]),
+        ..Outgoing::default()
+    }
+}
+
+fn unreachable(agent: &str, error: &Error) -> Failure {
     tracing::debug!(agent, ?error, "unreachable");
-    let why = if error.is_connect() {
-        "cannot be reached"
-    } else {
-        "broke the connection"
+    let why = match error {
+        Error::Broken(_) => "broke the connection",
+        _ => "cannot be reached",
     };
     Failure::new(FailureKind::Unreachable, format!("`{agent}` {why}"))
         .hint("is it running where its card says? kgents agents show NAME")
