@@ -78,6 +78,7 @@ pub struct Authority {
     key_id: String,
     encoding: EncodingKey,
     decoding: DecodingKey,
+    is_new: bool,
     verified: quick_cache::sync::Cache<String, Verified>,
 }
 
@@ -117,8 +118,8 @@ impl Authority {
             path: path.clone(),
             source,
         };
-        let pkcs8 = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
+        let (pkcs8, is_new) = match std::fs::read(&path) {
+            Ok(bytes) => (bytes, false),
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 create_key(dir, &path).map_err(fail)?
             }
@@ -134,6 +135,7 @@ impl Authority {
             key_id: key_id(public),
             encoding: EncodingKey::from_ec_der(&pkcs8),
             decoding,
+            is_new,
             verified: quick_cache::sync::Cache::new(VERIFIED_CAPACITY),
         })
     }
@@ -141,6 +143,11 @@ impl Authority {
     /// The trust domain it speaks for.
     pub fn trust_domain(&self) -> &str {
         &self.trust_domain
+    }
+
+    /// Whether its key was made at opening, so that nobody knows it yet.
+    pub const fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// Issues a token.
@@ -238,7 +245,8 @@ fn refuse(message: &str) -> Failure {
         .hint("send `Authorization: Bearer $(kgents token)`")
 }
 
-fn create_key(dir: &Path, path: &Path) -> io::Result<Vec<u8>> {
+/// The key, and whether it is this one that was made.
+fn create_key(dir: &Path, path: &Path) -> io::Result<(Vec<u8>, bool)> {
     let rng = ring::rand::SystemRandom::new();
     let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &rng)
         .map_err(|_| io::Error::other("no random numbers"))?;
@@ -251,10 +259,10 @@ fn create_key(dir: &Path, path: &Path) -> io::Result<Vec<u8>> {
         Ok(mut file) => {
             file.write_all(document.as_ref())?;
             file.sync_all()?;
-            Ok(document.as_ref().to_vec())
+            Ok((document.as_ref().to_vec(), true))
         }
         // Another process was faster: its key is the key.
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => std::fs::read(path),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok((std::fs::read(path)?, false)),
         Err(e) => Err(e),
     }
 }
@@ -307,7 +315,9 @@ mod tests {
         let token = authority
             .issue(&grant("/agents/b-gent", "mesh.local"), 0)
             .unwrap();
+        assert!(authority.is_new());
         let again = Authority::open(dir.path(), "mesh.local").unwrap();
+        assert!(!again.is_new());
         assert_eq!(again.verify(&token, 1).unwrap().entity(), "b-gent");
     }
 

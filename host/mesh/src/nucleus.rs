@@ -22,7 +22,7 @@ use kgents_audit::{FsDisk, Keys, Log};
 use kgents_encoder::Encoder;
 use kgents_engine::deciders::policy::Source;
 use kgents_engine::{Deciders, LoadError};
-use kgents_gateway::call::{Failure, FailureKind};
+use kgents_gateway::call::Failure;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -379,10 +379,7 @@ impl Identity for Door {
         match token {
             Some(token) => self.authority.verify(token, now_ms),
             None if self.anonymous => Ok(Principal::anonymous(self.authority.trust_domain())),
-            None => Err(
-                Failure::new(FailureKind::Unauthenticated, "no identity was shown")
-                    .hint("send `Authorization: Bearer $(kgents token)`"),
-            ),
+            None => Err(kgents_gateway::door::no_identity()),
         }
     }
 }

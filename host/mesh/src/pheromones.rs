@@ -3,7 +3,7 @@
 
 use crate::store::{self, Store};
 use kgents_engine::Pheromones as Decider;
-use kgents_engine::deciders::pheromone::{Draft, Filter, Pheromone};
+use kgents_engine::deciders::pheromone::{Draft, Filter, Pheromone, Problem};
 use kgents_gateway::call::{Failure, FailureKind, Payload, PheromoneDraft, SenseFilter};
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
@@ -109,13 +109,7 @@ impl Pheromones {
         );
         let signal = accepted
             .map_err(|error| failed(&error))?
-            .map_err(|problems| {
-                let text: Vec<String> = problems
-                    .iter()
-                    .map(|p| format!("`{}`: {}", p.field, p.message))
-                    .collect();
-                Failure::new(FailureKind::InvalidParams, text.join("; "))
-            })?;
+            .map_err(|problems| refused(&problems))?;
         let row = Row::new(&signal, draft.payload.clone());
         let _one_at_a_time = self.emitting.lock();
         let (gone, count, number) = {
@@ -158,7 +152,8 @@ impl Pheromones {
     /// are not looked at.
     ///
     /// # Errors
-    /// `InvalidParams` for a filter out of range, `Unavailable`.
+    /// `InvalidParams` for a filter out of range or a type that there is not,
+    /// `Unavailable`.
     pub fn sense(
         &self,
         filter: &SenseFilter,
@@ -168,6 +163,9 @@ impl Pheromones {
         if !(0.0..=1.0).contains(&filter.min_intensity) {
             let message = "`min_intensity` must be between 0.0 and 1.0";
             return Err(Failure::new(FailureKind::InvalidParams, message));
+        }
+        if let Some(kind) = &filter.kind {
+            self.check_kind(kind, now_ms)?;
         }
         let limit = match filter.limit {
             None | Some(0) => SENSED_DEFAULT,
@@ -193,6 +191,24 @@ impl Pheromones {
             .map(|((number, row), intensity)| shown(*number, row, intensity))
             .collect();
         Ok(Payload::of(&serde_json::json!({ "pheromones": shown })))
+    }
+
+    /// Fails unless a pheromone of that type could be emitted: nothing would
+    /// ever be sensed, and a slip of the pen would look like silence.
+    fn check_kind(&self, kind: &str, now_ms: u64) -> Result<(), Failure> {
+        let draft = Draft {
+            kind: kind.to_owned(),
+            source: "listener".to_owned(),
+            initial_intensity: None,
+            half_life_minutes: None,
+            target: None,
+            ttl_seconds: None,
+        };
+        let accepted = self.decider.accept(&draft, &[], now_ms);
+        match accepted.map_err(|error| failed(&error))? {
+            Ok(_) => Ok(()),
+            Err(problems) => Err(refused(&problems)),
+        }
     }
 
     /// Numbers of the rows that are not sensed any more.
@@ -278,6 +294,14 @@ fn shown(number: u64, row: &Row, intensity: f64) -> serde_json::Value {
         object.insert("payload".to_owned(), payload);
     }
     value
+}
+
+fn refused(problems: &[Problem]) -> Failure {
+    let text: Vec<String> = problems
+        .iter()
+        .map(|problem| format!("`{}`: {}", problem.field, problem.message))
+        .collect();
+    Failure::new(FailureKind::InvalidParams, text.join("; "))
 }
 
 fn failed(error: &kgents_engine::Error) -> Failure {

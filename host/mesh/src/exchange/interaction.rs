@@ -94,7 +94,7 @@ impl Interaction {
             self.count_as_used();
         }
         let outcome = outcome_of(&self.case, failure);
-        self.close(outcome, Some(failure.kind.code()))
+        self.close(outcome, Some(failure.words().reason))
     }
 
     /// It ended well, and the record of that is appended already.

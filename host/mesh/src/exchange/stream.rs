@@ -1,8 +1,9 @@
 //! A streamed answer: events pass one by one as they come. It ends with the
 //! event that ends the task's turn (A2A closes a stream when the task reaches a
-//! terminal or an interrupted state, or with a message), with a failure, or
-//! where the agent ends it. The outcome is durable before the event that ends
-//! the stream leaves, or before its end.
+//! terminal or an interrupted state, or with a message), or with a failure. A
+//! stream that the agent ends before is such a failure: over HTTP its end may
+//! look the same when the agent died, and the caller must not take half an
+//! answer for a whole one. The outcome is durable before the last event leaves.
 
 use super::interaction::Interaction;
 use crate::ports::Place;
@@ -50,11 +51,12 @@ impl EventStream {
             return None;
         }
         let event = match tokio::time::timeout(self.idle, self.events.next()).await {
-            Ok(event) => event,
-            Err(_) => Some(Err(self.silent())),
+            Ok(Some(event)) => event,
+            Ok(None) => Err(self.unfinished()),
+            Err(_) => Err(self.silent()),
         };
         match event {
-            Some(Ok(payload)) => {
+            Ok(payload) => {
                 let facts = ResultFacts::of(&payload);
                 self.interaction.note(&facts);
                 if !ends_stream(&facts) {
@@ -63,17 +65,9 @@ impl EventStream {
                 let recorded = self.interaction.succeed();
                 self.end(recorded, Ok(payload)).await
             }
-            Some(Err(failure)) => {
+            Err(failure) => {
                 let recorded = self.interaction.fail(&failure);
                 self.end(recorded, Err(failure)).await
-            }
-            None => {
-                self.ended = true;
-                let lost = match self.interaction.succeed() {
-                    Ok(place) => self.interaction.kept(place).await.err(),
-                    Err(lost) => Some(lost),
-                };
-                lost.map(Err)
             }
         }
     }
@@ -102,8 +96,18 @@ impl EventStream {
         Some(kept.and(event))
     }
 
+    fn agent(&self) -> &str {
+        self.interaction.agent.as_deref().unwrap_or("the agent")
+    }
+
+    fn unfinished(&self) -> Failure {
+        let message = format!("`{}` ended the stream before its task", self.agent());
+        Failure::new(FailureKind::InvalidAgentResponse, message)
+            .hint("the task may go on: ask for it with GetTask")
+    }
+
     fn silent(&self) -> Failure {
-        let agent = self.interaction.agent.as_deref().unwrap_or("the agent");
+        let agent = self.agent();
         let seconds = self.idle.as_secs_f32();
         let message = format!("`{agent}` sent nothing for {seconds} s");
         Failure::new(FailureKind::TimedOut, message)

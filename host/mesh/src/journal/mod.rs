@@ -350,11 +350,20 @@ fn exhausted(error: &ledger::Error) -> Failure {
 }
 
 fn unavailable(error: &kgents_audit::Error) -> Failure {
-    tracing::error!(code = error.code(), %error, "the audit log cannot take a record");
+    let code = error.code();
+    let cause = error as &dyn std::error::Error;
+    tracing::error!(code, error = cause, "the audit log cannot take a record");
+    let hint = match error {
+        kgents_audit::Error::Displaced(_) => {
+            "its folder was taken away or replaced: put it back, or restart the mesh; \
+             nothing is done without a trail"
+        }
+        _ => "free space on the disk of the data folder; nothing is done without a trail",
+    };
     Failure::new(
         FailureKind::Unavailable,
         "the audit log cannot take a record now",
     )
-    .hint("free space on the disk of the data folder; nothing is done without a trail")
+    .hint(hint)
     .fact("cause", error.code())
 }

@@ -4,7 +4,7 @@
 use super::embed::Embedder;
 use crate::search::words::normalise;
 use crate::search::{Index, SkillText};
-use kgents_gateway::card::Card;
+use kgents_gateway::card::{Card, Skill};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -128,6 +128,29 @@ impl Via {
     }
 }
 
+/// Embeds all texts of a card, so that building a directory finds them known.
+/// Takes milliseconds of a core for each.
+pub(super) fn embed(card: &Card, embedder: &Embedder) {
+    let of_skill = |skill| texts(card, skill);
+    let texts: Vec<String> = card.skills.iter().flat_map(of_skill).collect();
+    embedder.embed(&texts);
+}
+
+/// What a skill is found by: everything that is said of it, then each example.
+fn texts(card: &Card, skill: &Skill) -> Vec<String> {
+    let all = format!(
+        "{}. {}. {}. {}. {}",
+        card.description,
+        skill.name,
+        skill.description,
+        skill.tags.join(" "),
+        skill.examples.join(". ")
+    );
+    std::iter::once(all)
+        .chain(skill.examples.iter().cloned())
+        .collect()
+}
+
 /// All agents at one revision.
 pub struct Directory {
     /// Grows with every change of a card.
@@ -154,22 +177,12 @@ impl Directory {
             name(&agent.card.name, Via::Alias);
             for skill in &agent.card.skills {
                 name(&skill.id, Via::Skill);
-                let text = format!(
-                    "{}. {}. {}. {}. {}",
-                    agent.card.description,
-                    skill.name,
-                    skill.description,
-                    skill.tags.join(" "),
-                    skill.examples.join(". ")
-                );
-                let mut texts = vec![text.as_str()];
-                texts.extend(skill.examples.iter().map(String::as_str));
-                let vectors = embedder.embed(&texts);
+                let texts = texts(&agent.card, skill);
                 skills.push(SkillText {
                     agent: number,
                     name: skill.name.clone(),
-                    text,
-                    vectors,
+                    vectors: embedder.embed(&texts),
+                    text: texts.into_iter().next().unwrap_or_default(),
                 });
             }
         }

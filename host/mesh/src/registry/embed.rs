@@ -3,34 +3,51 @@
 
 use crate::store::Store;
 use kgents_encoder::{Embedding, Encoder, Quantized};
+use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
+
+type Encode = dyn Fn(&str) -> Embedding + Send + Sync;
 
 /// The encoder, if one is installed, and where its work is kept.
 #[derive(Clone)]
 pub struct Embedder {
-    encoder: Option<Arc<Encoder>>,
+    encode: Option<Arc<Encode>>,
     store: Arc<Store>,
+    /// Held for one text of a card: however many are registered at once, they
+    /// take turns on one core and leave the others to questions.
+    turn: Arc<Mutex<()>>,
 }
 
 impl Embedder {
     /// Without an encoder nothing is embedded, and words alone decide.
     pub fn new(encoder: Option<Arc<Encoder>>, store: Arc<Store>) -> Self {
-        Self { encoder, store }
+        let encode = encoder
+            .map(|encoder| -> Arc<Encode> { Arc::new(move |text: &str| encoder.encode(text)) });
+        Self::of(encode, store)
+    }
+
+    pub(super) fn of(encode: Option<Arc<Encode>>, store: Arc<Store>) -> Self {
+        Self {
+            encode,
+            store,
+            turn: Arc::default(),
+        }
     }
 
     /// Name of the encoder; `None` when words alone decide.
     pub fn name(&self) -> Option<&'static str> {
-        self.encoder.as_ref().map(|_| kgents_encoder::NAME)
+        self.encode.as_ref().map(|_| kgents_encoder::NAME)
     }
 
     /// The vector of a question; takes milliseconds of a core.
     pub fn question(&self, text: &str) -> Option<Embedding> {
-        self.encoder.as_ref().map(|encoder| encoder.encode(text))
+        self.encode.as_ref().map(|encode| encode(text))
     }
 
-    /// Vectors of texts, from the store where they are known.
-    pub fn embed(&self, texts: &[&str]) -> Vec<Quantized> {
-        let Some(encoder) = &self.encoder else {
+    /// Vectors of texts, from the store where they are known. One that is not
+    /// takes milliseconds of a core.
+    pub fn embed(&self, texts: &[String]) -> Vec<Quantized> {
+        let Some(encode) = &self.encode else {
             return Vec::new();
         };
         let mut fresh = Vec::new();
@@ -42,7 +59,9 @@ impl Embedder {
                 known
                     .and_then(|bytes| Quantized::from_bytes(&bytes).ok())
                     .unwrap_or_else(|| {
-                        let vector = encoder.encode(text).quantised();
+                        let turn = self.turn.lock();
+                        let vector = encode(text).quantised();
+                        MutexGuard::unlock_fair(turn);
                         fresh.push((digest, vector.to_bytes().to_vec()));
                         vector
                     })

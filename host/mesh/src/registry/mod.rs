@@ -117,6 +117,11 @@ impl Registry {
                 .hint("register it under another name: --name NAME"));
             }
         }
+        // Before the lock, as a card may have texts for many seconds: nobody
+        // else who registers waits for them. Whoever is done last has the name.
+        for entry in &entries {
+            directory::embed(&entry.card, &self.embedder);
+        }
         let _one_at_a_time = self.changing.lock();
         let old = self.directory();
         let revision = old.revision + 1;
@@ -210,4 +215,86 @@ fn read(bytes: &[u8]) -> Result<(Card, String, u64), String> {
     let stored: Stored = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
     let card = Card::parse(stored.card).map_err(|failure| failure.message)?;
     Ok((card, stored.source, stored.revision))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kgents_encoder::Embedding;
+    use std::sync::mpsc;
+
+    fn entry(name: &str, description: &str) -> Entry {
+        let card = serde_json::json!({
+            "name": name, "description": description, "version": "1",
+            "supportedInterfaces": [
+                { "url": "http://127.0.0.1:9/", "protocolBinding": "JSONRPC", "protocolVersion": "1.0" }
+            ],
+            "skills": [{ "id": "s", "name": "s", "description": "s", "tags": [], "examples": ["an example"] }],
+        });
+        Entry {
+            name: name.into(),
+            card: Card::parse(Payload::of(&card)).unwrap(),
+            source: "api".into(),
+        }
+    }
+
+    /// A registry whose encoder says when it is at a text that begins with
+    /// `slow`, and goes on when it is told to.
+    fn registry(dir: &tempfile::TempDir) -> (Arc<Registry>, mpsc::Receiver<()>, mpsc::Sender<()>) {
+        let store = Arc::new(Store::open(&dir.path().join("state.redb")).unwrap());
+        let (at_it, begun) = mpsc::channel();
+        let (go_on, told) = mpsc::channel();
+        let told = Mutex::new(told);
+        let encode = move |text: &str| {
+            if text.starts_with("slow") {
+                at_it.send(()).unwrap();
+                told.lock().recv().unwrap();
+            }
+            Embedding::normalised(&[1.0; kgents_encoder::DIMENSIONS]).unwrap()
+        };
+        let embedder = Embedder::of(Some(Arc::new(encode)), Arc::clone(&store));
+        let registry = Registry::open(store, embedder, "local", Vec::new()).unwrap();
+        (Arc::new(registry), begun, go_on)
+    }
+
+    #[test]
+    fn a_card_that_takes_long_to_embed_holds_no_other_change_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let (registry, begun, go_on) = registry(&dir);
+        registry.put(vec![entry("quick", "quick")]).unwrap();
+        let busy = Arc::clone(&registry);
+        let slow = std::thread::spawn(move || busy.put(vec![entry("slow", "slow")]));
+        begun.recv().unwrap();
+        assert_eq!(
+            registry.put(vec![entry("quick", "quick")]).unwrap(),
+            (2, vec![false])
+        );
+        assert_eq!(registry.remove("quick").unwrap(), 3);
+        go_on.send(()).unwrap();
+        assert_eq!(slow.join().unwrap().unwrap(), (4, vec![true]));
+        let directory = registry.directory();
+        assert!(directory.agent("quick").is_none() && directory.agent("slow").is_some());
+    }
+
+    #[test]
+    fn of_two_cards_under_one_name_the_last_to_be_done_stays_and_is_stored() {
+        let dir = tempfile::tempdir().unwrap();
+        let (registry, begun, go_on) = registry(&dir);
+        registry.put(vec![entry("a", "first")]).unwrap();
+        let busy = Arc::clone(&registry);
+        let slow = std::thread::spawn(move || busy.put(vec![entry("a", "slow")]));
+        begun.recv().unwrap();
+        registry.put(vec![entry("a", "first")]).unwrap();
+        go_on.send(()).unwrap();
+        assert_eq!(slow.join().unwrap().unwrap(), (3, vec![false]));
+        let directory = registry.directory();
+        let agent = directory.agent("a").unwrap();
+        assert_eq!(
+            (agent.card.description.as_str(), agent.revision),
+            ("slow", 3)
+        );
+        let (revision, rows) = registry.store.cards().unwrap();
+        assert_eq!((revision, rows.len()), (3, 1));
+        assert_eq!(read(&rows[0].1).unwrap().2, 3);
+    }
 }

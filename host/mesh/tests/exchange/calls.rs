@@ -116,6 +116,23 @@ async fn an_agent_that_cannot_be_reached_costs_nothing() {
 }
 
 #[tokio::test]
+async fn an_agents_own_error_is_called_in_the_trail_what_its_caller_is_told() {
+    for (code, reason) in [
+        (-32001, "TASK_NOT_FOUND"),
+        (-32602, "INVALID_PARAMS"),
+        (-32042, "AGENT_ERROR"),
+        // That of the mesh's own refusals, which an agent cannot speak.
+        (-32051, "AGENT_ERROR"),
+    ] {
+        let world = World::new();
+        world.agent.will(Act::Refuse(code));
+        let told = failure(world.ask("helper", send("hello")).await);
+        assert_eq!(told.words().reason, reason);
+        world.ended(DecisionOutcome::Failed, Some(reason)).await;
+    }
+}
+
+#[tokio::test]
 async fn an_agent_that_hangs_is_hung_up_on_and_what_it_may_use_is_charged() {
     let world = World::hasty();
     world.agent.will(Act::Hang);

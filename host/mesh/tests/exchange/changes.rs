@@ -79,6 +79,27 @@ async fn a_pheromone_is_sensed_only_by_who_may_sense_its_type() {
     assert_eq!(failed.kind, FailureKind::Denied);
 }
 
+#[tokio::test]
+async fn a_type_that_nobody_can_emit_is_no_silence_but_a_mistake() {
+    for (kind, said) in [("warning", "`WARNING`"), ("STORM", "METAPHOR")] {
+        let world = World::new();
+        let filter = SenseFilter {
+            kind: Some(kind.into()),
+            ..SenseFilter::default()
+        };
+        let failed = failure(world.ask("", Operation::Sense(filter)).await);
+        assert_eq!(failed.kind, FailureKind::InvalidParams);
+        assert!(failed.message.starts_with("`type`: "), "{failed}");
+        assert!(failed.message.contains(said), "{failed}");
+        world
+            .ended(
+                DecisionOutcome::Failed,
+                Some(FailureKind::InvalidParams.code()),
+            )
+            .await;
+    }
+}
+
 impl World {
     async fn ended_later(&self, outcome: DecisionOutcome) -> kgents_audit::AgentAuditEvent {
         until(|| !self.outcomes().is_empty() && self.metrics.active.get() == 0).await;

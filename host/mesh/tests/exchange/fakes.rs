@@ -4,7 +4,7 @@ use super::world::{NOW_MS, card};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt};
 use kgents_engine::deciders::health::Outcome;
-use kgents_gateway::call::{Failure, FailureKind, Operation, Payload};
+use kgents_gateway::call::{AgentError, Failure, FailureKind, Operation, Payload};
 use kgents_mesh::clock::Clock;
 use kgents_mesh::ports::{
     About, Action, Answer, Ask, Dial, Identity, Judgement, Policy, Probe, Random, Resource,
@@ -99,6 +99,8 @@ impl Policy for FakePolicy {
 pub enum Act {
     Answer(Payload),
     Fail(FailureKind),
+    /// An error of its own, of this JSON-RPC code.
+    Refuse(i64),
     Hang,
     Panic,
     Stream(Vec<Event>),
@@ -149,6 +151,14 @@ fn fail(kind: FailureKind) -> Failure {
     Failure::new(kind, "as the test says")
 }
 
+fn refusal(code: i64) -> Failure {
+    let error = AgentError { code, data: None };
+    Failure {
+        agent_error: Some(Box::new(error)),
+        ..fail(FailureKind::Agent)
+    }
+}
+
 impl Dial for FakeAgent {
     fn dial<'a>(
         &'a self,
@@ -163,6 +173,7 @@ impl Dial for FakeAgent {
             match act.expect("a call nobody foresaw") {
                 Act::Answer(payload) => Ok(Answer::Once(payload)),
                 Act::Fail(kind) => Err(fail(kind)),
+                Act::Refuse(code) => Err(refusal(code)),
                 Act::Hang => std::future::pending().await,
                 Act::Panic => panic!("an agent's port has a bug; this is a test"),
                 Act::Stream(events) => {

@@ -49,7 +49,8 @@ async fn its_usage_is_the_last_total_told() {
             "metadata": { "usage": { "totalTokens": n } },
         } })))
     };
-    let mut events = begun(&world, vec![told(10), told(25)]).await;
+    let done = Event::Say(task("t1", "TASK_STATE_COMPLETED"));
+    let mut events = begun(&world, vec![told(10), told(25), done]).await;
     while let Some(event) = events.next().await {
         event.unwrap();
     }
@@ -68,6 +69,24 @@ async fn a_stream_that_breaks_off_fails_and_says_so_last() {
     assert!(events.next().await.is_none());
     let code = FailureKind::InvalidAgentResponse.code();
     world.ended(DecisionOutcome::Failed, Some(code)).await;
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_before_its_task_fails_and_settles_what_was_told() {
+    let world = World::new();
+    let told = Event::Say(json(serde_json::json!({ "statusUpdate": {
+        "taskId": "t1", "status": { "state": "TASK_STATE_SUBMITTED" },
+        "metadata": { "usage": { "totalTokens": 25 } },
+    } })));
+    let mut events = begun(&world, vec![told]).await;
+    events.next().await.unwrap().unwrap();
+    let failed = events.next().await.unwrap().unwrap_err();
+    assert_eq!(failed.kind, FailureKind::InvalidAgentResponse);
+    assert!(failed.message.contains("`helper`") && failed.hint.is_some());
+    assert!(events.next().await.is_none());
+    let code = FailureKind::InvalidAgentResponse.code();
+    world.ended(DecisionOutcome::Failed, Some(code)).await;
+    assert_eq!(world.mesh().spent, 25);
 }
 
 #[tokio::test]
