@@ -302,7 +302,7 @@ fn capabilities_of(fields: Option<Fields<'_>>) -> Result<(bool, String), Failure
 
 /// The skills, and their JSON without security of their own.
 fn skills(fields: &Fields<'_>) -> Result<(Vec<Skill>, Vec<String>), Failure> {
-    let mut skills = Vec::new();
+    let mut skills: Vec<Skill> = Vec::new();
     let mut kept = Vec::new();
     for (index, raw) in fields.array("skills", SKILLS_MAX)?.into_iter().enumerate() {
         let fields = Fields::read(&format!("skills[{index}]"), raw.get())?;
@@ -317,6 +317,14 @@ fn skills(fields: &Fields<'_>) -> Result<(Vec<Skill>, Vec<String>), Failure> {
             dropped[1],
         ])?;
         let id = fields.required("id", NAME_CHARS_MAX, ONE_LINE)?;
+        // A2A 1.0.1 §4.4.5: unique within the agent. It is how one is named.
+        if skills.iter().any(|skill| skill.id == id) {
+            let what = format!(
+                "is `{}`, which an earlier skill has; each needs its own",
+                clip(&id, 64)
+            );
+            return Err(refused(&format!("`skills[{index}].id`"), &what));
+        }
         let name = fields.text("name", NAME_CHARS_MAX, ONE_LINE)?;
         skills.push(Skill {
             name: if name.is_empty() { id.clone() } else { name },

@@ -1,12 +1,15 @@
 //! The codecs: bytes of a protocol to a `Call`, payloads back to bytes. Pure:
-//! no I/O, no clock, no randomness; the host links it as a library and the
-//! Spin front door will run the same code in a sandbox.
+//! no I/O, no clock, no randomness; the host links it as a library. Compiled to
+//! WebAssembly it is the gateway, a Spin HTTP component, as well: the same code
+//! in a sandbox, with `component` around it.
 //!
 //! Reading order: `call` (the types), `table` (what failures are called),
 //! `path`, `decode` and the bindings `jsonrpc` and `rest`, `message` with `params`
 //! (what is read of A2A's requests) over `json` and `members` (how), `reply`
 //! (answers), `upstream` with `sse`, `answer`, `facts` and `agent_error` (towards
-//! agents), `card` with `fields`, `resource` and `own` (agent cards).
+//! agents), `card` with `fields`, `resource` and `own` (agent cards); then `door`
+//! (what every front door does alike), `carry` and `reading` (how a gateway and
+//! its nucleus speak), `setup` (a gateway's variables) and `component`.
 //!
 //! Invariants: nothing here panics on any input; a field that the mesh judges
 //! by has exactly one meaning in the bytes that it sends on; those bytes are
@@ -16,7 +19,11 @@ mod agent_error;
 mod answer;
 pub mod call;
 pub mod card;
+pub mod carry;
+#[cfg(target_family = "wasm")]
+mod component;
 pub mod decode;
+pub mod door;
 pub mod facts;
 mod fields;
 pub mod head;
@@ -30,9 +37,11 @@ pub mod own;
 mod params;
 pub mod path;
 mod query;
+pub mod reading;
 pub mod reply;
 pub mod resource;
 pub mod rest;
+pub mod setup;
 pub mod slug;
 mod sse;
 pub mod table;

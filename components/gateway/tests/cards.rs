@@ -223,6 +223,10 @@ fn a_card_that_does_not_fit_is_refused_by_field() {
             "`skills[1].id` is missing",
         ),
         (
+            member("skills", json!([{"id": "a"}, {"id": "b"}, {"id": "a"}])),
+            "`skills[2].id` is `a`, which an earlier skill has",
+        ),
+        (
             member("skills", json!([{"id": "a", "tags": "x"}])),
             "`skills[0].tags` must be an array",
         ),
@@ -431,6 +435,10 @@ fn a_resource_that_does_not_fit_is_refused_by_field() {
         (
             with("/spec/skills/0", "id", json!("")),
             "`spec.skills[0].id` is missing",
+        ),
+        (
+            with("/spec", "skills", json!([{"id": "a"}, {"id": "a"}])),
+            "`spec.skills[1].id` is `a`, which an earlier skill has",
         ),
         (
             with("/spec/skills/0", "tag", json!("")),
