@@ -1,0 +1,28 @@
+//! What the deciders take and return, from `wit/`, where every item is documented.
+
+/// Records of the router.
+pub mod router {
+    pub use crate::bindings::kgents::router::routing::{
+        Alternative, Candidate, Decision, Evidence, Found, Method, Named, Question, Remembered,
+        Rung, Step,
+    };
+}
+
+/// Records of the policy decider.
+pub mod policy {
+    pub use crate::bindings::kgents::policy::authorization::{
+        Attribute, Kind, Problem, Query, Source, Subject, Value, Verdict,
+    };
+}
+
+/// Records of the pheromone decider.
+pub mod pheromone {
+    pub use crate::bindings::kgents::pheromone::sensing::{
+        Draft, Filter, Pheromone, Problem, Sensed,
+    };
+}
+
+/// Records of the health decider.
+pub mod health {
+    pub use crate::bindings::kgents::health::judging::{Limits, Outcome, Probe, Status, Verdict};
+}
