@@ -110,6 +110,8 @@ pub enum Origin {
     Corrupt,
     /// Compiled at start: stamped for this engine, and yet refused by it.
     Refused,
+    /// None is here: the decider is asked elsewhere.
+    Remote,
 }
 
 /// A component ready to be instantiated.

@@ -2,21 +2,29 @@
 //! call from any thread. Records are generated from `wit/` and documented there.
 //!
 //! Calls block for microseconds and never longer than their deadline, so they
-//! may be made from async code.
+//! may be made from async code. Four of the doors may instead lead to deciders
+//! that are deployed elsewhere ([`Remote`]): the same records and answers, at the
+//! price of an HTTP request each.
 
 mod agents_door;
 mod bindings;
 mod health_door;
 mod pheromone_door;
 mod policy_door;
+mod policy_remote;
+mod remote;
 mod router_door;
 
 pub use agents_door::Agents;
 pub use health_door::Health;
 pub use pheromone_door::Pheromones;
 pub use policy_door::{LoadError, Policy, PolicySet};
+pub use remote::Remote;
 pub use router_door::Router;
 
+use std::sync::Arc;
+
+use remote::Asked;
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
 
@@ -105,6 +113,57 @@ impl Deciders {
             health: Health::load(engine, &artifacts.health)?,
             agents: Agents::load(engine, &artifacts.agents)?,
         })
+    }
+
+    /// Ask four of them elsewhere, and load the one behind the mesh's own agents,
+    /// which is nobody else's.
+    ///
+    /// # Errors
+    /// When that one cannot be loaded. Nothing is asked yet.
+    pub fn remote(
+        engine: &Engine,
+        agents: &Artifact<'_>,
+        remote: Arc<dyn Remote>,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            router: Router::remote(Arc::clone(&remote)),
+            policy: Policy::remote(Arc::clone(&remote)),
+            pheromone: Pheromones::remote(Arc::clone(&remote)),
+            health: Health::remote(remote),
+            agents: Agents::load(engine, agents)?,
+        })
+    }
+}
+
+/// What is behind the door of a stateless decider that may be elsewhere.
+enum Backing<T: Send + 'static> {
+    Warm(Door<T>),
+    Remote(Asked),
+}
+
+impl<T: Send + 'static> Clone for Backing<T> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Warm(door) => Self::Warm(door.clone()),
+            Self::Remote(asked) => Self::Remote(asked.clone()),
+        }
+    }
+}
+
+impl<T: Send + 'static> Backing<T> {
+    fn origin(&self) -> Origin {
+        match self {
+            Self::Warm(door) => door.origin,
+            Self::Remote(_) => Origin::Remote,
+        }
+    }
+
+    /// Make an instance and drop it; of a decider elsewhere there is none to make.
+    fn instantiate(&self) -> Result<(), Error> {
+        match self {
+            Self::Warm(door) => door.pool.make_one(),
+            Self::Remote(_) => Ok(()),
+        }
     }
 }
 

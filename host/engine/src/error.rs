@@ -66,6 +66,17 @@ pub enum Error {
         /// The bound, in bytes.
         memory_bytes_max: usize,
     },
+    /// The decider is asked elsewhere, and gave no answer that can be used. Asking
+    /// again later may succeed.
+    #[error("decider `{decider}` at {url} gave no answer: {detail}")]
+    Remote {
+        /// Name of the decider.
+        decider: String,
+        /// Where it was asked.
+        url: String,
+        /// What went wrong.
+        detail: String,
+    },
     /// Every instance stayed in use for a whole deadline. Asking again later
     /// may succeed.
     #[error("decider `{decider}` had no free instance within {deadline_ms} ms")]
@@ -89,6 +100,7 @@ impl Error {
             Self::Trapped { .. } => "decider-trapped",
             Self::Deadline { .. } => "decider-deadline",
             Self::Memory { .. } => "decider-memory",
+            Self::Remote { .. } => "decider-remote",
             Self::Busy { .. } => "decider-busy",
         }
     }
@@ -104,6 +116,7 @@ impl Error {
             | Self::Trapped { decider, .. }
             | Self::Deadline { decider, .. }
             | Self::Memory { decider, .. }
+            | Self::Remote { decider, .. }
             | Self::Busy { decider, .. } => Some(decider),
         }
     }

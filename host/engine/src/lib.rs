@@ -7,7 +7,8 @@
 //! - [`artifact`]: a decider's bytes, and when precompiled code may be trusted;
 //! - [`engine`]: one wasmtime engine, its clock tick and its loader thread;
 //! - `bound`, `pool`: warm instances behind a deadline and a memory bound;
-//! - [`deciders`]: the five typed doors, records generated from `wit/`;
+//! - [`deciders`]: the five typed doors, records generated from `wit/`; four of
+//!   them may lead to deciders deployed elsewhere;
 //! - [`precompile`]: machine code made ahead of time, for the build;
 //! - [`files`]: deciders read from the build's folder.
 //!
@@ -30,7 +31,7 @@ pub mod precompile;
 pub use artifact::{Artifact, Origin, Precompiled, Stamp};
 pub use config::{CallLimits, EngineConfig};
 pub use deciders::{
-    Agents, Artifacts, Deciders, Health, LoadError, Pheromones, Policy, PolicySet, Router,
+    Agents, Artifacts, Deciders, Health, LoadError, Pheromones, Policy, PolicySet, Remote, Router,
 };
 pub use engine::Engine;
 pub use error::Error;

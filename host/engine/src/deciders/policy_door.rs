@@ -1,6 +1,7 @@
 //! The policy decider: may this caller do that? Loading policies is costly, so
 //! a set of them is loaded into its own generation of instances and asked from
-//! there; whoever holds the old set keeps it until they let it go.
+//! there; whoever holds the old set keeps it until they let it go. Elsewhere
+//! (`policy_remote`) nothing is kept, and the policies go along with each question.
 
 use std::sync::Arc;
 
@@ -9,6 +10,8 @@ use wasmtime::{Result as Outcome, Store};
 
 use super::bindings::policy::{Policy as World, PolicyPre as WorldPre};
 use super::policy::{Problem, Query, Source, Subject, Verdict};
+use super::policy_remote::{self, RemoteSet};
+use super::remote::{Asked, Remote};
 use super::{fitted, no_instance};
 use crate::artifact::{Artifact, Origin, prepare};
 use crate::bound::Bound;
@@ -40,7 +43,13 @@ impl LoadError {
 
 /// The policy decider: makes sets of policies.
 #[derive(Clone)]
-pub struct Policy(Arc<Maker>);
+pub struct Policy(Backing);
+
+#[derive(Clone)]
+enum Backing {
+    Warm(Arc<Maker>),
+    Remote(Asked),
+}
 
 struct Maker {
     engine: Engine,
@@ -67,17 +76,25 @@ impl Policy {
         let prepared = prepare(engine, artifact)?;
         let origin = prepared.origin;
         let (decider, world) = fitted(prepared, WorldPre::new)?;
-        Ok(Self(Arc::new(Maker {
+        Ok(Self(Backing::Warm(Arc::new(Maker {
             engine: engine.clone(),
             decider,
             origin,
             world,
-        })))
+        }))))
+    }
+
+    /// Ask it elsewhere.
+    pub fn remote(remote: Arc<dyn Remote>) -> Self {
+        Self(Backing::Remote(Asked::new("policy", remote)))
     }
 
     /// Where its machine code came from.
     pub fn origin(&self) -> Origin {
-        self.0.origin
+        match &self.0 {
+            Backing::Warm(maker) => maker.origin,
+            Backing::Remote(_) => Origin::Remote,
+        }
     }
 
     /// Parse and validate policies in one instance, then bring them into all
@@ -87,7 +104,13 @@ impl Policy {
     /// [`LoadError::Problems`] with everything that is wrong, or the failure of
     /// the decider.
     pub fn load(&self, sources: &[Source]) -> Result<PolicySet, LoadError> {
-        let maker = &self.0;
+        let maker = match &self.0 {
+            Backing::Warm(maker) => maker,
+            Backing::Remote(asked) => {
+                let set = policy_remote::load(asked, sources)?;
+                return Ok(PolicySet(Set::Remote(set)));
+            }
+        };
         let (first, ids) = maker.first(sources)?;
         let make = {
             let (maker, sources) = (Arc::clone(maker), sources.to_vec());
@@ -101,15 +124,19 @@ impl Policy {
             Some(first),
             Box::new(make),
         )?;
-        Ok(PolicySet { pool, ids })
+        Ok(PolicySet(Set::Warm { pool, ids }))
     }
 
     /// The Cedar schema that policies are validated against, as text.
     ///
     /// # Errors
-    /// [`Error::Trapped`], [`Error::Deadline`] or [`Error::Memory`].
+    /// [`Error::Trapped`], [`Error::Deadline`] or [`Error::Memory`];
+    /// [`Error::Remote`] where it is asked elsewhere.
     pub fn schema(&self) -> Result<String, Error> {
-        let maker = &self.0;
+        let maker = match &self.0 {
+            Backing::Warm(maker) => maker,
+            Backing::Remote(asked) => return policy_remote::schema(asked),
+        };
         let limits = maker.limits();
         let mut text = String::new();
         Warm::load(&maker.engine, &limits, |store| {
@@ -179,17 +206,27 @@ impl Maker {
     }
 }
 
-/// A validated set of policies in warm instances; cheap to clone.
+/// A validated set of policies, in warm instances or asked about elsewhere; cheap
+/// to clone.
 #[derive(Clone)]
-pub struct PolicySet {
-    pool: Pool<Loaded>,
-    ids: Arc<[String]>,
+pub struct PolicySet(Set);
+
+#[derive(Clone)]
+enum Set {
+    Warm {
+        pool: Pool<Loaded>,
+        ids: Arc<[String]>,
+    },
+    Remote(RemoteSet),
 }
 
 impl PolicySet {
     /// Ids of all policies, sorted; a verdict's `checked` counts into them.
     pub fn ids(&self) -> &[String] {
-        &self.ids
+        match &self.0 {
+            Set::Warm { ids, .. } => ids,
+            Set::Remote(set) => set.ids(),
+        }
     }
 
     /// Make an instance, bring the policies in and drop it, as a replacement is
@@ -198,16 +235,24 @@ impl PolicySet {
     /// # Errors
     /// [`Error::Instance`], [`Error::Deadline`] or [`Error::Memory`].
     pub fn instantiate(&self) -> Result<(), Error> {
-        self.pool.make_one()
+        match &self.0 {
+            Set::Warm { pool, .. } => pool.make_one(),
+            Set::Remote(_) => Ok(()),
+        }
     }
 
     /// One verdict per query, in order.
     ///
     /// # Errors
     /// [`Error::Trapped`], [`Error::Deadline`], [`Error::Memory`] or
-    /// [`Error::Busy`]; none of them allows anything.
+    /// [`Error::Busy`]; [`Error::Remote`] where it is asked elsewhere; none of them
+    /// allows anything.
     pub fn evaluate(&self, subject: &Subject, queries: &[Query]) -> Result<Vec<Verdict>, Error> {
-        self.pool.call(|store, loaded| {
+        let pool = match &self.0 {
+            Set::Warm { pool, .. } => pool,
+            Set::Remote(set) => return set.evaluate(subject, queries),
+        };
+        pool.call(|store, loaded| {
             loaded
                 .guest
                 .kgents_policy_authorization()
