@@ -46,7 +46,11 @@ fn main() -> ExitCode {
         environment,
     };
     if let Command::Up(args) = cli.command {
-        return up(&args, &cli.global, &context);
+        let ended = match &args.spin.from {
+            Some(app) => up::app::run(&args, app, &context, cli.global.verbose),
+            None => return up(&args, &cli.global, &context),
+        };
+        return ended.unwrap_or_else(|error| failed_to_start(error, &context));
     }
     let ended = run(cli.command, &context);
     ended.unwrap_or_else(|failure| output.fail(&failure)).into()
@@ -69,12 +73,15 @@ fn up(args: &UpArgs, global: &Global, context: &Context) -> ExitCode {
     if let Some(admin) = args.admin {
         config.mesh.admin = admin;
     }
-    up::run(args, config, context.output).unwrap_or_else(|error| {
-        let failure = error.downcast::<Failure>().unwrap_or_else(|error| {
-            Failure::new(Exit::Failed, "UP", format!("{error:#}")).hint("run `kgents check`")
-        });
-        context.output.fail(&failure).into()
-    })
+    up::run(args, config, context.output)
+        .unwrap_or_else(|error| failed_to_start(error, context))
+}
+
+fn failed_to_start(error: anyhow::Error, context: &Context) -> ExitCode {
+    let failure = error.downcast::<Failure>().unwrap_or_else(|error| {
+        Failure::new(Exit::Failed, "UP", format!("{error:#}")).hint("run `kgents check`")
+    });
+    context.output.fail(&failure).into()
 }
 
 /// Runs any other command on a small runtime; Ctrl-C ends it at once.

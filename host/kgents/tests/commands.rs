@@ -349,6 +349,10 @@ fn a_token_is_alone_on_stdout_and_made_for_whom_it_was_asked() {
     let output = kgents(dir.path(), &["token"]);
     let token = stdout(&output);
     assert_eq!(token.trim().split('.').count(), 3, "{output:?}");
+    // A key that is made in passing is mostly a data folder that was mistaken.
+    assert_eq!(stderr(&output).lines().count(), 1, "{output:?}");
+    assert!(stderr(&output).contains("had no key"), "{output:?}");
+    assert_eq!(stderr(&kgents(dir.path(), &["token"])), "");
     assert_eq!(token.lines().count(), 1);
     let check = |arguments: &[&str], subject: &str, audience: &str| {
         let output = kgents(

@@ -88,10 +88,18 @@ pub enum Command {
     ///
     /// Without MESH_DIR: the current folder if it holds a mesh.yaml, else the
     /// defaults that `init` writes. The folder is watched while the mesh runs.
+    ///
+    /// With -f APP: a Spin application instead, as `spin up` runs it.
     #[command(
-        after_help = "Examples:\n  kgents up my-mesh\n  kgents up --listen 127.0.0.1:0 --data /tmp/mesh-data"
+        after_help = "Examples:\n  kgents up my-mesh\n  kgents up --listen 127.0.0.1:0 --data /tmp/mesh-data\n  kgents up -f my-app/spin.toml --listen 127.0.0.1:3000"
     )]
     Up(UpArgs),
+    /// Push and pull Spin applications
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  kgents app push registry.example/team/mesh:1.0\n  kgents up -f registry.example/team/mesh:1.0"
+    )]
+    App(AppCommand),
     /// Show a mesh at work: starts one, asks it, explains it, puts it away
     ///
     /// Everything happens in a folder of its own that is gone afterwards, with

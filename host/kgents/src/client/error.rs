@@ -23,6 +23,12 @@ pub enum Error {
         /// The process it was.
         pid: u32,
     },
+    /// It serves gateways only.
+    #[error("the mesh at {url} has no public listener: it was started with --gateway-only")]
+    GatewayOnly {
+        /// Its address.
+        url: String,
+    },
     /// run.json cannot be read.
     #[error("`{}` cannot be read: {why}", path.display())]
     RunFile {
@@ -186,6 +192,10 @@ impl From<Error> for Failure {
                 .hint("start one with `kgents up`, or name its data folder with --data"),
             Error::Gone { .. } => Self::new(Exit::Unavailable, "NOT_RUNNING", message)
                 .hint("start it again with `kgents up`"),
+            Error::GatewayOnly { .. } => Self::new(Exit::Unavailable, "GATEWAY_ONLY", message)
+                .hint(
+                    "ask its gateway: curl GATEWAY/v1/agents -H \"Authorization: Bearer $(kgents token)\"",
+                ),
             Error::RunFile { .. } => Self::new(Exit::Unavailable, "RUN_FILE", message).hint(check),
             Error::DataDir { .. } => Self::new(Exit::Failed, "DATA_DIR", message)
                 .hint("name another folder with --data or KGENTS_DATA"),

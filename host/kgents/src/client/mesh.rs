@@ -111,6 +111,18 @@ impl Mesh {
         })
     }
 
+    /// This mesh, if callers can speak with it.
+    ///
+    /// # Errors
+    /// When only gateways can.
+    pub fn for_callers(self) -> Result<Self, Error> {
+        if self.run.gateway_only {
+            let url = self.run.listen;
+            return Err(Error::GatewayOnly { url });
+        }
+        Ok(self)
+    }
+
     /// The same mesh, as it is for somebody who shows no token.
     pub fn without_identity(&self) -> Self {
         Self {
@@ -359,5 +371,34 @@ fn result_of(status: StatusCode, body: &[u8]) -> Result<Value, Error> {
     match answer.get_mut("result") {
         Some(result) => Ok(result.take()),
         None => Err(Error::Malformed("neither `result` nor `error`".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mesh_that_serves_gateways_only_is_found_and_not_spoken_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = std::fs::File::create(dir.path().join(run::LOCK_FILE)).unwrap();
+        lock.try_lock().unwrap();
+        let find = |gateway_only| {
+            let run = Run {
+                listen: "http://127.0.0.1:1".into(),
+                admin: "http://127.0.0.1:2".into(),
+                pid: 3,
+                mesh_dir: None,
+                trust_domain: "mesh.local".into(),
+                cluster: "local".into(),
+                version: "0.1.0".into(),
+                gateway_only,
+            };
+            run.write(dir.path()).unwrap();
+            Mesh::find(dir.path(), "/users/ada", 0).unwrap()
+        };
+        assert!(find(false).for_callers().is_ok());
+        let refused = find(true).for_callers().err();
+        assert!(matches!(refused, Some(Error::GatewayOnly { .. })));
     }
 }

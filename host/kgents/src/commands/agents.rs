@@ -26,14 +26,29 @@ pub struct Registered {
 
 /// The same for a program, with what became of the policy.
 #[derive(Serialize)]
-struct Added {
-    name: String,
+pub struct Added {
+    /// The agent's name in this mesh.
+    pub name: String,
     revision: Value,
     created: bool,
+    /// The file of the policy that lets everyone use it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    policy: Option<String>,
+    pub policy: Option<String>,
+    /// Whether the mesh has taken that policy up.
     #[serde(skip_serializing_if = "Option::is_none")]
-    in_force: Option<bool>,
+    pub in_force: Option<bool>,
+}
+
+impl From<Registered> for Added {
+    fn from(registered: Registered) -> Self {
+        Self {
+            name: registered.name,
+            revision: registered.revision,
+            created: registered.created,
+            policy: None,
+            in_force: None,
+        }
+    }
 }
 
 pub async fn run(command: AgentsCommand, context: &Context) -> Result<Exit, Failure> {
@@ -54,13 +69,7 @@ async fn add(args: &AddArgs, mesh: &Mesh, context: &Context) -> Result<Exit, Fai
     let name = args.name.as_ref().map(|name| name.get());
     let dir = &context.environment.current_dir;
     let registered = register(&args.source, name, mesh, dir).await?;
-    let mut added = Added {
-        name: registered.name,
-        revision: registered.revision,
-        created: registered.created,
-        policy: None,
-        in_force: None,
-    };
+    let mut added = Added::from(registered);
     if let Some(policies) = policies {
         let path = allow::write(&policies, &added.name)?;
         added.policy = Some(path.display().to_string());
@@ -139,7 +148,8 @@ fn listed(mistakes: &[Mistake]) -> String {
     }
 }
 
-fn added_text(added: &Added, style: &Style) -> String {
+/// What a person is told of it.
+pub fn added_text(added: &Added, style: &Style) -> String {
     let verb = if added.created {
         "registered"
     } else {
@@ -334,6 +344,28 @@ mod tests {
              translator  failed   0       local    Translates.[2J"
         );
         assert!(list_text(&json!({}), None, &Style::plain()).starts_with("no agents"));
+    }
+
+    #[test]
+    fn what_became_of_the_policy_is_told_with_its_file() {
+        let check = |in_force, expected: &str| {
+            let added = Added {
+                name: "calc".into(),
+                revision: json!(3),
+                created: true,
+                policy: Some("m/policies/allow-calc.cedar".into()),
+                in_force,
+            };
+            assert_eq!(added_text(&added, &Style::plain()), expected);
+        };
+        check(
+            Some(true),
+            "registered calc; everyone may use it (m/policies/allow-calc.cedar)",
+        );
+        check(
+            Some(false),
+            "registered calc; wrote m/policies/allow-calc.cedar",
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod agents;
 mod allow;
+pub mod app;
 mod ask;
 mod audit;
 mod check;
@@ -37,7 +38,7 @@ impl Context {
     /// The running mesh, as the local operator sees it.
     fn mesh(&self) -> Result<Mesh, client::Error> {
         let operator = format!("/users/{}", self.environment.operator());
-        Mesh::find(&self.data_dir, &operator, clock::now_ms())
+        Mesh::find(&self.data_dir, &operator, clock::now_ms())?.for_callers()
     }
 }
 
@@ -52,6 +53,7 @@ pub async fn run(command: Command, context: &Context) -> Result<Exit, Failure> {
         )),
         // Its future is large, and made once.
         Command::Demo(args) => Box::pin(demo::run(&args, context)).await,
+        Command::App(command) => app::run(command, context).await,
         Command::Agents(command) => agents::run(command, context).await,
         Command::Route(args) => route::run(&args, context).await,
         Command::Ask(args) => ask::ask(&args, context).await,

@@ -1,5 +1,6 @@
 //! `kgents token`: prints a JWT-SVID. Works while no mesh runs.
 
+use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use kgents_mesh::identity::Grant;
@@ -40,16 +41,18 @@ pub fn run(args: &TokenArgs, context: &Context) -> Result<Exit, Failure> {
         audience: audience.clone(),
         ttl: args.ttl,
     };
-    let token = authority(&context.data_dir, &trust_domain)?
-        .issue(&grant, now_ms)
-        .map_err(|error| {
-            use kgents_mesh::identity::Error;
-            let exit = match error {
-                Error::Ttl | Error::Subject(_) => Exit::Usage,
-                Error::Key { .. } | Error::NotAKey { .. } | Error::Sign(_) => Exit::Failed,
-            };
-            Failure::new(exit, "TOKEN", chain(&error)).hint("see `kgents token --help`")
-        })?;
+    let authority = authority(&context.data_dir, &trust_domain)?;
+    if authority.is_new() {
+        context.output.note(&new_key(&context.data_dir));
+    }
+    let token = authority.issue(&grant, now_ms).map_err(|error| {
+        use kgents_mesh::identity::Error;
+        let exit = match error {
+            Error::Ttl | Error::Subject(_) => Exit::Usage,
+            Error::Key { .. } | Error::NotAKey { .. } | Error::Sign(_) => Exit::Failed,
+        };
+        Failure::new(exit, "TOKEN", chain(&error)).hint("see `kgents token --help`")
+    })?;
     let expires = UNIX_EPOCH + Duration::from_millis(now_ms) + args.ttl;
     let expires_at = humantime::format_rfc3339_seconds(expires).to_string();
     let token = Token {
@@ -60,6 +63,14 @@ pub fn run(args: &TokenArgs, context: &Context) -> Result<Exit, Failure> {
     };
     context.output.show(&token, |_| token.token.clone());
     Ok(Exit::Done)
+}
+
+/// What is told when there was no key: mostly it is the wrong data folder.
+fn new_key(data_dir: &Path) -> String {
+    format!(
+        "`{}` had no key, so a new one was made; only a mesh on this data folder accepts the token",
+        data_dir.display()
+    )
 }
 
 /// The trust domain of the mesh that runs or ran here, else of the mesh folder

@@ -68,6 +68,9 @@ pub struct MeshFile {
     pub limits: Limits,
     /// The URL that callers see, where a proxy stands in front of the mesh.
     pub public_url: Option<HttpUrl>,
+    /// Where the component `decide` is deployed, to ask its deciders instead of the
+    /// mesh's own: the same answers, for an HTTP request each.
+    pub deciders: Option<HttpUrl>,
 }
 
 /// Callers without an identity.
@@ -152,6 +155,7 @@ impl Default for MeshFile {
             health: Health::default(),
             limits: Limits::default(),
             public_url: None,
+            deciders: None,
         }
     }
 }
@@ -227,7 +231,8 @@ mod tests {
              upstreams: {allow: [loopback, private, 10.0.0.0/8], timeout: 2m 30s, connect_timeout: 1s}\n\
              fallback: echo\nthresholds: {accept: 0.5, prefer_local: 1}\n\
              agents: [http://a.example/card, cards/b.yaml]\naudit: {strict: true}\n\
-             health: {every: 1m, timeout: 2s}\nlimits: {body: 1024}\npublic_url: https://m.example\n",
+             health: {every: 1m, timeout: 2s}\nlimits: {body: 1024}\npublic_url: https://m.example\n\
+             deciders: http://decide.example\n",
         )
         .unwrap();
         assert_eq!(file.trust_domain.get(), "acme.example");
@@ -237,6 +242,7 @@ mod tests {
         assert_eq!(file.agents.len(), 2);
         assert_eq!(file.limits.body, 1024);
         assert!(file.audit.strict);
+        assert_eq!(file.deciders.as_ref().unwrap().get(), "http://decide.example");
         let again = serde_saphyr::to_string(&file).unwrap();
         assert_eq!(parse::<MeshFile>(&again).unwrap(), file);
     }

@@ -30,6 +30,9 @@ pub struct Run {
     pub cluster: String,
     /// The version of kgents that runs.
     pub version: String,
+    /// Whether only gateways are served there: no command can speak with it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gateway_only: bool,
 }
 
 /// What is known about the mesh of a data folder.
@@ -101,6 +104,7 @@ mod tests {
             trust_domain: "mesh.local".into(),
             cluster: "local".into(),
             version: "0.1.0".into(),
+            gateway_only: false,
         }
     }
 

@@ -1,11 +1,18 @@
-//! The deciders that are built into this binary.
+//! The deciders that are built into this binary, or those deployed elsewhere that
+//! are asked instead (`over_http`).
+
+mod over_http;
+
+pub use over_http::OverHttp;
 
 use crate::config::PolicyFile;
+use anyhow::Context as _;
 use kgents_engine::deciders::policy::Source;
 use kgents_engine::{
     Artifact, Artifacts, Deciders, Engine, EngineConfig, Error, LoadError, Policy, Precompiled,
 };
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 macro_rules! embedded {
     ($name:literal) => {
@@ -25,11 +32,29 @@ macro_rules! embedded {
     };
 }
 
-/// Loads all five.
+/// Loads all five; with the URL of others, only the one behind the mesh's own
+/// agents, and asks those for the rest.
 ///
 /// # Errors
-/// When one cannot be loaded, by name.
-pub fn load() -> Result<Deciders, Error> {
+/// When one cannot be loaded, by name, or the URL cannot be used. Nothing is asked
+/// yet.
+pub fn load(elsewhere: Option<&str>) -> anyhow::Result<Deciders> {
+    let Some(url) = elsewhere else {
+        return Ok(built_in()?);
+    };
+    let remote = OverHttp::new(url)
+        .map_err(anyhow::Error::msg)
+        .with_context(|| format!("`deciders`: `{url}` cannot be used"))?;
+    tracing::info!(url, "the deciders are asked elsewhere");
+    let engine = Engine::new(EngineConfig::default())?;
+    Ok(Deciders::remote(
+        &engine,
+        &embedded!("agents"),
+        Arc::new(remote),
+    )?)
+}
+
+fn built_in() -> Result<Deciders, Error> {
     let artifacts = Artifacts {
         router: embedded!("router"),
         policy: embedded!("policy"),

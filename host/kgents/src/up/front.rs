@@ -1,33 +1,24 @@
-//! The public listener's handler: an HTTP request through codec and exchange
-//! and back. It knows no protocol rule and makes no decision.
+//! The listener's handler: an HTTP request through codec and exchange and back.
+//! It knows no protocol rule and makes no decision; what it does as every front
+//! door does stands in `kgents_gateway::door`.
 
 use super::gateways;
+use super::heartbeat::beating;
 use Unread::{Broken, TooLong};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Either, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use kgents_gateway::call::{Failure, FailureKind, ReplyHead};
+use kgents_gateway::door::{self, Once};
 use kgents_gateway::reply::EVENT_STREAM;
-use kgents_gateway::{Encoded, ReplyShape, RequestHead, accepts, decode};
+use kgents_gateway::{Encoded, ReplyBinding, ReplyShape, RequestHead, carry};
 use kgents_mesh::exchange::{Arrival, EventStream, Exchange, Reply, ReplyBody};
 use kgents_mesh::policy::{PolicyStatus, PolicyStore};
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How long a caller may take to send a body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Largest body, in bytes, that is read for a caller nobody knows: room for the
-/// question it is refused, and not for filling the memory.
-const STRANGER_BYTES_MAX: usize = 64 * 1024;
-/// Of a body that is too large so many bytes are thrown away at most,
-const DRAIN_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// and for so long, before the connection is closed on the rest.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The body of an answer: whole, or streamed.
 pub type Body =
@@ -45,20 +36,31 @@ pub struct Front {
     pub public_url: Option<String>,
     /// Where we listen, for callers that send no `Host`.
     pub listen_url: String,
+    /// Whether only gateways are served: callers have another front door.
+    pub gateway_only: bool,
 }
 
 impl Front {
     /// Answers one request.
     pub async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         match request.uri().path() {
-            "/healthz" => return text(StatusCode::OK, "ok\n"),
-            "/readyz" => return self.ready(),
-            gateways::PATH => return gateways::answer(self, request).await,
+            door::HEALTH_PATH => return text(StatusCode::OK, "ok\n"),
+            door::READY_PATH => return self.ready(),
+            carry::PATH => return gateways::answer(self, request).await,
+            _ if self.gateway_only => return refused(&elsewhere()),
             _ => {}
         }
-        let token = bearer(request.headers());
+        let token = door::bearer(request.headers());
         let base_url = self.base_url(&request);
-        let (call, shape) = self.arrive(request, token.as_deref()).await;
+        let (parts, body) = request.into_parts();
+        let head = RequestHead {
+            method: &parts.method,
+            path: parts.uri.path(),
+            query: parts.uri.query(),
+            headers: &parts.headers,
+        };
+        let read = || self.read(body, self.body_bytes(token.as_deref()));
+        let (call, shape) = door::arrive(head, read).await;
         let reply = self
             .exchange
             .run(Arrival {
@@ -70,80 +72,34 @@ impl Front {
         respond(reply, shape)
     }
 
-    /// Reads and decodes a request.
-    async fn arrive(
-        &self,
-        request: Request<Incoming>,
-        token: Option<&str>,
-    ) -> (Result<kgents_gateway::call::Call, Failure>, ReplyShape) {
-        let (parts, body) = request.into_parts();
-        let head = RequestHead {
-            method: &parts.method,
-            path: parts.uri.path(),
-            query: parts.uri.query(),
-            headers: &parts.headers,
-        };
-        let body = match accepts(head.method, head.path) {
-            Err(refusal) => return (Err(*refusal.failure), refusal.reply),
-            Ok(route) if route.needs_body() => {
-                match self.read(body, self.body_bytes(token)).await {
-                    Ok(body) => body,
-                    Err(failure) => return (Err(failure), route.reply()),
-                }
-            }
-            Ok(_) => Bytes::new(),
-        };
-        match decode(&head, body) {
-            Ok(arrived) => (Ok(arrived.call), arrived.reply),
-            Err(refusal) => (Err(*refusal.failure), refusal.reply),
-        }
-    }
-
     /// How large a body may be for who shows this token.
     fn body_bytes(&self, token: Option<&str>) -> usize {
         let now = self.exchange.clock.now_ms();
-        match self.exchange.identity.identify(token, now) {
-            Ok(_) => self.body_max,
-            Err(_) => self.body_max.min(STRANGER_BYTES_MAX),
-        }
+        let known = self.exchange.identity.identify(token, now).is_ok();
+        door::body_bytes(self.body_max, known)
     }
 
     /// Reads a whole body of at most `max` bytes. What is beyond is read too and
     /// thrown away, within bounds, before that is said: a connection that is
     /// closed on unread bytes is reset, and the answer with it.
     pub(super) async fn read(&self, mut body: Incoming, max: usize) -> Result<Bytes, Failure> {
-        match tokio::time::timeout(BODY_TIMEOUT, within(&mut body, max)).await {
+        match tokio::time::timeout(door::BODY_TIMEOUT, within(&mut body, max)).await {
             Ok(Ok(whole)) => Ok(whole),
             Ok(Err(TooLong)) => {
-                let _ = tokio::time::timeout(DRAIN_TIMEOUT, drain(&mut body)).await;
-                let message = format!("the body is above {max} bytes");
-                Err(Failure::new(FailureKind::TooLarge, message)
-                    .hint("send less, or raise `limits.body` in mesh.yaml"))
+                let _ = tokio::time::timeout(door::DRAIN_TIMEOUT, drain(&mut body)).await;
+                Err(door::too_large(max))
             }
-            Ok(Err(Broken)) => Err(Failure::new(FailureKind::Malformed, "the body broke off")),
-            Err(_) => Err(Failure::new(
-                FailureKind::Malformed,
-                "the body took too long to come",
-            )),
+            Ok(Err(Broken)) => Err(door::broke_off()),
+            Err(_) => Err(door::too_slow()),
         }
     }
 
     /// How this caller reaches us, for the URLs in cards.
     fn base_url(&self, request: &Request<Incoming>) -> String {
-        if let Some(url) = &self.public_url {
-            return url.trim_end_matches('/').to_owned();
-        }
-        let host = request
-            .headers()
-            .get(header::HOST)
-            .and_then(|value| value.to_str().ok());
-        let authority = host.or_else(|| request.uri().authority().map(|a| a.as_str()));
-        match authority.map(str::parse::<http::uri::Authority>) {
-            Some(Ok(authority)) if !authority.as_str().contains('@') => {
-                format!("http://{authority}")
-            }
-            _ => self.listen_url.clone(),
-        }
+        let host = request.headers().get(header::HOST);
+        let host = host.and_then(|value| value.to_str().ok());
+        let host = host.or_else(|| request.uri().authority().map(|a| a.as_str()));
+        door::base_url(self.public_url.as_deref(), host, &self.listen_url)
     }
 
     fn ready(&self) -> Response<Body> {
@@ -173,20 +129,12 @@ fn readiness(policies: &PolicyStatus) -> (StatusCode, String) {
     (status, words)
 }
 
-/// The bearer token of a request; an Authorization of another kind is a token
-/// that does not verify.
-pub(super) fn bearer(headers: &HeaderMap) -> Option<String> {
-    let value = headers
-        .get(header::AUTHORIZATION)?
-        .to_str()
-        .unwrap_or_default();
-    let (scheme, token) = value.split_once(' ').unwrap_or_default();
-    let is_bearer = scheme.eq_ignore_ascii_case("bearer");
-    Some(if is_bearer {
-        token.trim().to_owned()
-    } else {
-        String::new()
-    })
+/// What is said to callers of a mesh that serves gateways only.
+fn elsewhere() -> Failure {
+    let message = "this mesh has no public listener: only /v1/exchange is here, for gateways";
+    Failure::new(FailureKind::UnknownMethod, message).hint(
+        "call the gateway that was set up for it; `kgents up --gateway-only` started this one",
+    )
 }
 
 /// Why a body was not read.
@@ -223,7 +171,7 @@ async fn within(body: &mut Incoming, max: usize) -> Result<Bytes, Unread> {
 
 /// Reads on and throws away.
 async fn drain(body: &mut Incoming) {
-    let mut left = DRAIN_BYTES_MAX;
+    let mut left = door::DRAIN_BYTES_MAX;
     while let Some(Ok(frame)) = body.frame().await {
         let bytes = frame.data_ref().map_or(0, Bytes::len);
         left = match left.checked_sub(bytes) {
@@ -237,61 +185,55 @@ async fn drain(body: &mut Incoming) {
 fn respond(reply: Reply, shape: ReplyShape) -> Response<Body> {
     let head = reply.head;
     match reply.body {
-        ReplyBody::Once(result) if shape.stream && result.is_ok() => {
-            let event = shape.event(result.as_ref());
-            let frames = stream::iter([Ok(Frame::data(event))]).boxed();
-            streamed(&head, EVENT_STREAM, frames)
+        ReplyBody::Once(result) => match shape.once(result.as_ref()) {
+            Once::Whole(encoded) => whole(&head, encoded),
+            Once::Event(event) => streamed(&head, EVENT_STREAM, stream::iter([event]).boxed()),
+        },
+        ReplyBody::Events(events) => {
+            let beat = shape.heartbeat();
+            let pieces = beating(framed(events, shape), beat, door::HEARTBEAT_AFTER);
+            streamed(&head, EVENT_STREAM, pieces)
         }
-        ReplyBody::Once(result) => whole(&head, shape.unary(result.as_ref())),
-        ReplyBody::Events(events) => streamed(&head, EVENT_STREAM, frames(events, shape)),
     }
 }
 
 /// A response whose body is there.
 pub(super) fn whole(head: &ReplyHead, encoded: Encoded) -> Response<Body> {
+    let headers = door::whole_headers(head, &encoded);
     let mut response = Response::new(Either::Left(Full::new(encoded.body)));
     *response.status_mut() = encoded.status;
-    put(&mut response, head, encoded.content_type);
-    response.headers_mut().extend(encoded.headers);
+    *response.headers_mut() = headers;
     response
 }
 
-fn frames(
-    events: EventStream,
-    shape: ReplyShape,
-) -> BoxStream<'static, Result<Frame<Bytes>, Infallible>> {
+/// A refusal in the words of REST.
+pub(super) fn refused(failure: &Failure) -> Response<Body> {
+    let shape = ReplyShape {
+        binding: ReplyBinding::Rest,
+        stream: false,
+    };
+    whole(&ReplyHead::default(), shape.unary(Err(failure)))
+}
+
+fn framed(events: EventStream, shape: ReplyShape) -> BoxStream<'static, Bytes> {
     stream::unfold((events, shape), |(mut events, shape)| async move {
         let event = events.next().await?;
         let bytes = shape.event(event.as_ref());
-        Some((Ok(Frame::data(bytes)), (events, shape)))
+        Some((bytes, (events, shape)))
     })
     .boxed()
 }
 
-/// A response whose body comes frame by frame.
+/// A response whose body comes piece by piece.
 pub(super) fn streamed(
     head: &ReplyHead,
     content_type: &'static str,
-    frames: BoxStream<'static, Result<Frame<Bytes>, Infallible>>,
+    pieces: BoxStream<'static, Bytes>,
 ) -> Response<Body> {
+    let frames = pieces.map(|piece| Ok(Frame::data(piece))).boxed();
     let mut response = Response::new(Either::Right(StreamBody::new(frames)));
-    put(&mut response, head, content_type);
+    *response.headers_mut() = door::stream_headers(head, content_type);
     response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    let buffering = HeaderName::from_static("x-accel-buffering");
-    response
-        .headers_mut()
-        .insert(buffering, HeaderValue::from_static("no"));
-    response
-}
-
-fn put(response: &mut Response<Body>, head: &ReplyHead, content_type: &'static str) {
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    if !head.event.is_empty() {
-        headers.extend(head.headers());
-    }
 }
 
 /// A JSON document.
@@ -306,24 +248,12 @@ pub(super) fn json(value: &serde_json::Value) -> Response<Body> {
 
 /// A short answer in words.
 pub(super) fn text(status: StatusCode, words: &str) -> Response<Body> {
-    let mut response = Response::new(Either::Left(Full::new(Bytes::from(words.to_owned()))));
-    *response.status_mut() = status;
-    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, plain);
-    response
+    whole(&ReplyHead::default(), door::plain(status, words))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-
-    fn token(value: &[u8]) -> Option<String> {
-        let mut headers = HeaderMap::new();
-        let value = HeaderValue::from_bytes(value).unwrap();
-        headers.insert(header::AUTHORIZATION, value);
-        bearer(&headers)
-    }
 
     #[test]
     fn a_mesh_whose_broken_policies_leave_none_in_force_is_not_ready() {
@@ -341,33 +271,5 @@ mod tests {
         let (status, words) = say(1, &["a.cedar:1: no"]);
         assert_eq!(status, StatusCode::OK);
         assert!(words.starts_with("ready, but"), "{words}");
-    }
-
-    #[test]
-    fn only_a_bearer_token_is_one() {
-        assert_eq!(bearer(&HeaderMap::new()), None);
-        for (value, expected) in [
-            ("Bearer abc", "abc"),
-            ("bearer  abc ", "abc"),
-            ("Basic abc", ""),
-            ("abc", ""),
-            ("", ""),
-        ] {
-            assert_eq!(
-                token(value.as_bytes()).as_deref(),
-                Some(expected),
-                "{value}"
-            );
-        }
-    }
-
-    proptest! {
-        /// Who shows something is never taken for somebody who shows nothing.
-        #[test]
-        fn no_authorization_makes_the_reader_panic_or_counts_as_none(
-            value in prop::collection::vec(any::<u8>().prop_filter("fit for a header", |b| *b == b'\t' || (*b >= 32 && *b != 127)), 0..60),
-        ) {
-            prop_assert!(token(&value).is_some());
-        }
     }
 }

@@ -1,50 +1,23 @@
-//! `POST /v1/exchange`, version 1: the door for gateways, front doors of this
-//! mesh that run elsewhere and decode requests there. Internal: only a
-//! principal `spiffe://<trust domain>/gateways/<name>` may call it. The token
-//! of the caller it speaks for travels inside and is verified here.
-//!
-//! Request: one JSON object, [`Carried`]. Answer: lines of JSON,
-//! `application/x-ndjson`: `{"head": …}` first, then `{"answer": …}`,
-//! `{"event": …}` or `{"failure": …}`, and `{"end": true}` last.
+//! `POST /v1/exchange`: the door for gateways, front doors of this mesh that run
+//! elsewhere and decode requests there. Internal: only a principal
+//! `spiffe://<trust domain>/gateways/<name>` may call it. The token of the caller
+//! it speaks for travels inside and is verified here. The format is
+//! `kgents_gateway::carry`'s.
 
-use super::front::{Body, Front, bearer, streamed, text, whole};
-use bytes::Bytes;
+use super::front::{Body, Front, refused, streamed, text, whole};
+use super::heartbeat::beating;
+use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use http::{Method, Request, Response, StatusCode};
-use hyper::body::{Frame, Incoming};
-use kgents_gateway::call::{Call, Failure, FailureKind, Payload, ReplyHead};
-use kgents_gateway::{ReplyBinding, ReplyShape};
+use hyper::body::Incoming;
+use kgents_gateway::Encoded;
+use kgents_gateway::call::{Failure, FailureKind, Payload, ReplyHead};
+use kgents_gateway::carry::{Carried, LINES, Line};
+use kgents_gateway::door::{HEARTBEAT_AFTER, bearer};
 use kgents_mesh::exchange::{Arrival, Reply, ReplyBody};
 use kgents_mesh::principal::PrincipalKind;
-use serde::Deserialize;
-use std::convert::Infallible;
-
-/// Where it is.
-pub const PATH: &str = "/v1/exchange";
-/// The version spoken here.
-const VERSION: u32 = 1;
-
-/// A decoded call, carried by a gateway.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Carried {
-    /// Version of this format: 1.
-    version: u32,
-    /// The caller's own bearer token, if one came.
-    #[serde(default)]
-    token: Option<String>,
-    /// How the caller reaches the gateway, for the URLs in cards.
-    base_url: String,
-    /// What the codec made of the request.
-    call: Call,
-}
-
-/// A request of any version, as far as every version is alike.
-#[derive(Deserialize)]
-struct Versioned {
-    version: u32,
-}
+use std::time::Duration;
 
 /// Answers a gateway.
 pub async fn answer(front: &Front, request: Request<Incoming>) -> Response<Body> {
@@ -57,11 +30,12 @@ pub async fn answer(front: &Front, request: Request<Incoming>) -> Response<Body>
     if let Err(failure) = admit(front, &request) {
         return refused(&failure);
     }
-    let body = match front.read(request.into_body(), front.body_max).await {
+    let max = Carried::bytes_max(front.body_max);
+    let body = match front.read(request.into_body(), max).await {
         Ok(body) => body,
         Err(failure) => return refused(&failure),
     };
-    let carried = match carried(&body) {
+    let carried = match Carried::read(&body) {
         Ok(carried) => carried,
         Err(failure) => return refused(&failure),
     };
@@ -70,24 +44,8 @@ pub async fn answer(front: &Front, request: Request<Incoming>) -> Response<Body>
         token: carried.token,
         base_url: carried.base_url,
     };
-    respond(front.exchange.run(arrival).await)
-}
-
-/// Reads a gateway's request. Another version may have other members, so what
-/// does not fit is first looked through for the version it claims.
-fn carried(body: &[u8]) -> Result<Carried, Failure> {
-    let other = |version: u32| {
-        let message = format!("`version`: {version} is not spoken here");
-        Failure::new(FailureKind::InvalidParams, message).hint("send 1")
-    };
-    match serde_json::from_slice::<Carried>(body) {
-        Ok(carried) if carried.version == VERSION => Ok(carried),
-        Ok(carried) => Err(other(carried.version)),
-        Err(error) => match serde_json::from_slice::<Versioned>(body) {
-            Ok(claim) if claim.version != VERSION => Err(other(claim.version)),
-            _ => Err(Failure::new(FailureKind::InvalidParams, error.to_string())),
-        },
-    }
+    let exchange = front.exchange.clone();
+    respond(async move { exchange.run(arrival).await }, HEARTBEAT_AFTER).await
 }
 
 fn admit(front: &Front, request: &Request<Incoming>) -> Result<(), Failure> {
@@ -104,98 +62,152 @@ fn admit(front: &Front, request: &Request<Incoming>) -> Result<(), Failure> {
     .hint("only gateways call /v1/exchange: kgents token --gateway NAME"))
 }
 
-fn respond(reply: Reply) -> Response<Body> {
-    let head = line(&serde_json::json!({ "head": reply.head }));
-    let rest: BoxStream<'static, Bytes> = match reply.body {
-        ReplyBody::Once(result) => stream::iter([outcome("answer", result)]).boxed(),
-        ReplyBody::Events(events) => stream::unfold(events, |mut events| async move {
-            let event = events.next().await?;
-            Some((outcome("event", event), events))
-        })
-        .boxed(),
-    };
-    let end = stream::iter([line(&serde_json::json!({ "end": true }))]);
-    let lines = stream::iter([head]).chain(rest).chain(end);
-    let frames = lines
-        .map(|line| Ok::<_, Infallible>(Frame::data(line)))
-        .boxed();
-    streamed(&ReplyHead::default(), "application/x-ndjson", frames)
-}
-
-fn outcome(name: &str, result: Result<Payload, Failure>) -> Bytes {
-    match result {
-        Ok(payload) => line(&serde_json::json!({ name: payload })),
-        Err(failure) => line(&serde_json::json!({ "failure": failure })),
+/// Answers with what `running` comes to. What is there soon leaves in one piece;
+/// whoever waits longer than `after` is told by heartbeats that it is worked on.
+async fn respond(
+    running: impl Future<Output = Reply> + Send + 'static,
+    after: Duration,
+) -> Response<Body> {
+    let mut running = Box::pin(running);
+    let beat = || Line::Heartbeat.encode();
+    let none = ReplyHead::default();
+    match tokio::time::timeout(after, &mut running).await {
+        Ok(Reply {
+            head,
+            body: ReplyBody::Once(result),
+        }) => {
+            let encoded = Encoded {
+                status: StatusCode::OK,
+                content_type: LINES,
+                headers: Vec::new(),
+                body: once(head, result),
+            };
+            whole(&none, encoded)
+        }
+        Ok(reply) => streamed(&none, LINES, beating(lines(reply), beat(), after)),
+        Err(_) => {
+            let rest = stream::once(running).flat_map(lines).boxed();
+            let first = stream::iter([beat()]);
+            let pieces = first.chain(beating(rest, beat(), after)).boxed();
+            streamed(&none, LINES, pieces)
+        }
     }
 }
 
-fn line(value: &serde_json::Value) -> Bytes {
-    Bytes::from(format!("{value}\n"))
+fn lines(reply: Reply) -> BoxStream<'static, Bytes> {
+    let Reply { head, body } = reply;
+    let events = match body {
+        ReplyBody::Once(result) => return stream::iter([once(head, result)]).boxed(),
+        ReplyBody::Events(events) => events,
+    };
+    let stream = true;
+    let head = stream::iter([Line::Head { head, stream }.encode()]);
+    let events = stream::unfold(events, |mut events| async move {
+        let line = match events.next().await? {
+            Ok(payload) => Line::Event(payload),
+            Err(failure) => Line::Failure(failure),
+        };
+        Some((line.encode(), events))
+    });
+    let end = stream::iter([Line::End.encode()]);
+    head.chain(events).chain(end).boxed()
 }
 
-fn refused(failure: &Failure) -> Response<Body> {
-    let shape = ReplyShape {
-        binding: ReplyBinding::Rest,
-        stream: false,
+/// All lines of an answer at once.
+fn once(head: ReplyHead, result: Result<Payload, Failure>) -> Bytes {
+    let stream = false;
+    let outcome = match result {
+        Ok(payload) => Line::Answer(payload),
+        Err(failure) => Line::Failure(failure),
     };
-    whole(&ReplyHead::default(), shape.unary(Err(failure)))
+    let lines = [Line::Head { head, stream }, outcome, Line::End];
+    let mut bytes = BytesMut::new();
+    for line in lines {
+        bytes.extend_from_slice(&line.encode());
+    }
+    bytes.freeze()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
+    use http_body_util::BodyExt;
+    use kgents_gateway::reading::{Reading, Step};
+    use std::future::pending;
+    use tokio::sync::oneshot;
 
-    /// The request of docs/api.md.
-    const DOCUMENTED: &str = r#"{"version":1,"token":"eyJ…","base_url":"https://mesh.example",
-        "call":{"target":{"agent":"echo"},"operation":{"send_message":{
-        "params":{"message":{"messageId":"m1","role":"ROLE_USER","parts":[{"text":"hello"}]}},
-        "text":"hello","data":null,"task_id":null,"context_id":null,"message_id":"m1"}},
-        "traceparent":null}}"#;
+    const NEVER: Duration = Duration::from_secs(3600);
+    const SOON: Duration = Duration::from_millis(1);
 
-    #[test]
-    fn the_documented_request_is_read() {
-        let carried: Carried = serde_json::from_str(DOCUMENTED).unwrap();
-        assert_eq!(carried.version, VERSION);
-        assert_eq!(carried.call.operation.name(), "SendMessage");
-    }
-
-    #[test]
-    fn a_member_that_nobody_knows_is_refused() {
-        let more = DOCUMENTED.replacen("\"version\"", "\"sudo\":true,\"version\"", 1);
-        let failure = carried(more.as_bytes()).err().unwrap();
-        assert!(failure.message.contains("`sudo`"), "{}", failure.message);
-    }
-
-    #[test]
-    fn another_version_is_told_to_be_that_whatever_else_it_holds() {
-        let later = DOCUMENTED.replacen("\"version\":1", "\"version\":2", 1);
-        for body in [r#"{"version":2}"#, r#"{"version":2,"calls":[]}"#, &later] {
-            let failure = carried(body.as_bytes()).err().unwrap();
-            assert_eq!(failure.message, "`version`: 2 is not spoken here", "{body}");
+    fn reply() -> Reply {
+        let head = ReplyHead {
+            event: "evt-1".into(),
+            ..ReplyHead::default()
+        };
+        let payload = Payload::parse(Bytes::from_static(b"{\n\"a\":1.0}")).unwrap();
+        Reply {
+            head,
+            body: ReplyBody::Once(Ok(payload)),
         }
-        let failure = carried(br#"{"version":1}"#).err().unwrap();
-        assert!(
-            failure.message.contains("`base_url`"),
-            "{}",
-            failure.message
-        );
-        assert!(carried(DOCUMENTED.as_bytes()).is_ok());
     }
 
-    proptest! {
-        #[test]
-        fn no_body_of_a_gateway_makes_the_reader_panic(
-            bytes in prop::collection::vec(any::<u8>(), 0..200),
-            at in any::<prop::sample::Index>(),
-            with in "[\\PC]{0,6}",
-        ) {
-            let _ = serde_json::from_slice::<Carried>(&bytes);
-            let at = at.index(DOCUMENTED.len());
-            if let (Some(before), Some(after)) = (DOCUMENTED.get(..at), DOCUMENTED.get(at..)) {
-                let _ = serde_json::from_str::<Carried>(before);
-                let _ = serde_json::from_str::<Carried>(&format!("{before}{with}{after}"));
+    #[tokio::test]
+    async fn what_is_there_soon_leaves_in_one_piece_and_reads_back() {
+        let mut response = respond(async { reply() }, NEVER).await;
+        let whole = response.body_mut().frame().await.unwrap().unwrap();
+        let mut reading = Reading::new(1000);
+        reading.feed(whole.data_ref().unwrap());
+        let expected = match reply().body {
+            ReplyBody::Once(result) => Step::Answer(reply().head, result),
+            ReplyBody::Events(_) => panic!("it is one answer"),
+        };
+        assert_eq!(reading.step(), Ok(Some(expected)));
+        assert!(response.body_mut().frame().await.is_none());
+        assert_eq!(response.headers().get("content-type").unwrap(), LINES);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_long_is_told_that_it_is_worked_on() {
+        let (finish, finished) = oneshot::channel();
+        let late = async move {
+            let _ = finished.await;
+            reply()
+        };
+        let mut response = respond(late, SOON).await;
+        let mut next = async || {
+            let frame = response.body_mut().frame().await?;
+            Some(frame.unwrap().into_data().unwrap())
+        };
+        for _ in 0..3 {
+            assert_eq!(next().await.unwrap(), Line::Heartbeat.encode());
+        }
+        finish.send(()).unwrap();
+        let last = loop {
+            let piece = next().await.unwrap();
+            if piece != Line::Heartbeat.encode() {
+                break piece;
+            }
+        };
+        assert!(last.ends_with(b"\n{\"end\":true}\n"), "{last:?}");
+        assert_eq!(next().await, None);
+    }
+
+    #[tokio::test]
+    async fn a_gateway_that_goes_away_takes_its_call_with_it() {
+        struct Gone(Option<oneshot::Sender<()>>);
+        impl Drop for Gone {
+            fn drop(&mut self) {
+                let _ = self.0.take().unwrap().send(());
             }
         }
+        let (sender, gone) = oneshot::channel();
+        let guard = Gone(Some(sender));
+        let never = async move {
+            let _guard = guard;
+            pending::<Reply>().await
+        };
+        let response = respond(never, SOON).await;
+        drop(response);
+        assert_eq!(gone.await, Ok(()));
     }
 }

@@ -2,16 +2,20 @@
 //! watched, and everything brought home at the end.
 //!
 //! Reading order: this file, `serve` (sockets), `front` (requests), `gateways`
-//! (`/v1/exchange`), `watch` (the mesh folder), `deciders`, `logs`.
+//! (`/v1/exchange`), `heartbeat`, `beside` (a mesh beside Spin), `watch` (the mesh
+//! folder), `deciders`, `logs`.
 
+pub mod app;
+mod beside;
 mod deciders;
 mod front;
 mod gateways;
+mod heartbeat;
 mod logs;
 mod serve;
 mod watch;
 
-pub use deciders::validate_policies;
+pub use deciders::{OverHttp, validate_policies};
 pub use serve::serve;
 
 use crate::cli::UpArgs;
@@ -20,6 +24,7 @@ use crate::config::{Config, MeshFile, mesh_file::Anonymous, place};
 use crate::exit::{Exit, Failure};
 use crate::output::Output;
 use anyhow::Context as _;
+use beside::Beside;
 use bytes::Bytes;
 use front::{Body, Front};
 use http::{Response, StatusCode};
@@ -58,7 +63,7 @@ pub fn run(args: &UpArgs, config: Config, output: Output) -> anyhow::Result<Exit
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let ended = runtime.block_on(live(config, output));
+    let ended = runtime.block_on(live(config, args.gateway_only, output));
     runtime.shutdown_timeout(Duration::from_secs(1));
     drop(lock);
     ended.map(|()| ExitCode::SUCCESS)
@@ -86,7 +91,7 @@ fn lock(data_dir: &Path) -> anyhow::Result<File> {
         .into())
 }
 
-async fn live(config: Config, output: Output) -> anyhow::Result<()> {
+async fn live(config: Config, gateway_only: bool, output: Output) -> anyhow::Result<()> {
     let data_dir = config.data_dir.clone();
     let invocation = config.invocation.clone();
     let listener = bind(config.mesh.listen.get(), "listen").await?;
@@ -95,7 +100,8 @@ async fn live(config: Config, output: Output) -> anyhow::Result<()> {
     let own = vec![listener.local_addr()?, admin.local_addr()?];
     let settings = settings(&config, own);
     let opened = tokio::task::block_in_place(|| -> anyhow::Result<Nucleus> {
-        let deciders = deciders::load()?;
+        let elsewhere = config.mesh.deciders.as_ref();
+        let deciders = deciders::load(elsewhere.map(|url| url.get()))?;
         Ok(Nucleus::open(settings, &deciders, &mut metrics)?)
     })?;
     let nucleus = Arc::new(opened);
@@ -106,34 +112,22 @@ async fn live(config: Config, output: Output) -> anyhow::Result<()> {
         );
     }
     tokio::task::block_in_place(|| watch::register(&nucleus, &config.cards));
-    let listen_url = format!("http://{}", listener.local_addr()?);
-    let run = Run {
-        listen: listen_url.clone(),
-        admin: format!("http://{}", admin.local_addr()?),
-        pid: std::process::id(),
-        mesh_dir: config.mesh_dir.clone(),
-        trust_domain: config.mesh.trust_domain.get().to_owned(),
-        cluster: config.mesh.cluster.get().to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+    let listen = listener.local_addr()?;
+    let run = describe(&config, listen, admin.local_addr()?, gateway_only);
+    let beside = if gateway_only {
+        let now_ms = nucleus.exchange.clock.now_ms();
+        Some(Beside::new(&config, listen, &nucleus.authority, now_ms)?)
+    } else {
+        None
     };
-    let front = Arc::new(Front {
-        exchange: nucleus.exchange.clone(),
-        policies: Arc::clone(&nucleus.policies),
-        body_max: usize::try_from(config.mesh.limits.body).unwrap_or(usize::MAX),
-        public_url: config
-            .mesh
-            .public_url
-            .as_ref()
-            .map(|url| url.get().to_owned()),
-        listen_url,
-    });
+    let front = Arc::new(front(&config, &run, &nucleus));
     let _watcher = match &config.mesh_dir {
         Some(dir) => Some(watch::start(dir, Arc::clone(&nucleus))?),
         None => None,
     };
     let (stop, stopping) = signal::channel(false);
     let (metrics, policies) = (Arc::new(metrics), Arc::clone(&nucleus.policies));
-    tokio::spawn(serve::serve(admin, stopping.clone(), move |request| {
+    tokio::spawn(serve::serve(admin, stopping.clone(), move |request, _| {
         let (metrics, policies) = (Arc::clone(&metrics), Arc::clone(&policies));
         async move { administer(request.uri().path(), &metrics, &policies) }
     }));
@@ -143,8 +137,11 @@ async fn live(config: Config, output: Output) -> anyhow::Result<()> {
     run.write(&data_dir)
         .with_context(|| format!("cannot write `{RUN_FILE}`"))?;
     let encoder = nucleus.registry.embedder().name().is_some();
-    announce(&run, output, &invocation, encoder);
-    let serving = tokio::spawn(serve::serve(listener, stopping, move |request| {
+    match &beside {
+        Some(beside) => beside.announce(&run, output, &invocation),
+        None => announce(&run, output, &invocation, encoder),
+    }
+    let serving = tokio::spawn(serve::serve(listener, stopping, move |request, _| {
         let front = Arc::clone(&front);
         async move { front.answer(request).await }
     }));
@@ -160,6 +157,32 @@ async fn live(config: Config, output: Output) -> anyhow::Result<()> {
     fetch.abort();
     nucleus.close().await;
     Ok(())
+}
+
+/// What other commands are told.
+fn describe(config: &Config, listen: SocketAddr, admin: SocketAddr, gateway_only: bool) -> Run {
+    Run {
+        listen: format!("http://{listen}"),
+        admin: format!("http://{admin}"),
+        pid: std::process::id(),
+        mesh_dir: config.mesh_dir.clone(),
+        trust_domain: config.mesh.trust_domain.get().to_owned(),
+        cluster: config.mesh.cluster.get().to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        gateway_only,
+    }
+}
+
+fn front(config: &Config, run: &Run, nucleus: &Nucleus) -> Front {
+    let public_url = config.mesh.public_url.as_ref();
+    Front {
+        exchange: nucleus.exchange.clone(),
+        policies: Arc::clone(&nucleus.policies),
+        body_max: usize::try_from(config.mesh.limits.body).unwrap_or(usize::MAX),
+        public_url: public_url.map(|url| url.get().to_owned()),
+        listen_url: run.listen.clone(),
+        gateway_only: run.gateway_only,
+    }
 }
 
 async fn bind(address: SocketAddr, which: &str) -> anyhow::Result<TcpListener> {

@@ -10,6 +10,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use std::convert::Infallible;
 use std::error::Error;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -34,10 +35,11 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// How often a silent HTTP/2 connection is asked whether it is alive.
 const ALIVE_EVERY: Duration = Duration::from_secs(20);
 
-/// Serves connections with `answer` until `stop` turns true.
+/// Serves connections with `answer`, which is told the caller's address, until
+/// `stop` turns true.
 pub async fn serve<A, F, B>(listener: TcpListener, mut stop: watch::Receiver<bool>, answer: A)
 where
-    A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+    A: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
     B: Body + Send + 'static,
     B::Data: Send,
@@ -62,7 +64,7 @@ where
             accepted = accept(&listener, &room) => accepted,
             _ = stop.wait_for(|stop| *stop) => break,
         };
-        let (socket, place) = match accepted {
+        let (socket, caller, place) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -74,7 +76,7 @@ where
         let _ = socket.set_nodelay(true);
         let answer = answer.clone();
         let service = service_fn(move |request| {
-            let answering = answer(request);
+            let answering = answer(request, caller);
             async move { Ok::<_, Infallible>(answering.await) }
         });
         let (server, watcher) = (Arc::clone(&server), graceful.watcher());
@@ -107,11 +109,11 @@ where
 async fn accept(
     listener: &TcpListener,
     room: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, OwnedSemaphorePermit)> {
+) -> std::io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let place = Arc::clone(room).acquire_owned().await;
     let place = place.map_err(std::io::Error::other)?;
-    let (socket, _) = listener.accept().await?;
-    Ok((socket, place))
+    let (socket, caller) = listener.accept().await?;
+    Ok((socket, caller, place))
 }
 
 fn connections_max() -> usize {

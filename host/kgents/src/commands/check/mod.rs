@@ -2,6 +2,7 @@
 //! Each finding is one line: ok, warn or fail, what was looked at, what was
 //! found, and the command that mends it.
 
+mod deciders;
 mod files;
 mod runtime;
 
@@ -85,6 +86,7 @@ pub async fn run(args: CheckArgs, context: &Context) -> Result<Exit, Failure> {
     let (folder, mesh) = files::mesh_folder(context, mesh_dir);
     findings.extend(folder);
     findings.push(files::model(context));
+    findings.extend(mesh.as_ref().and_then(deciders::elsewhere));
     findings.extend(runtime::mesh(context, &found, mesh.as_ref()).await);
     if matches!(found, Found::Stopped | Found::Stale(_)) {
         findings.extend(files::state(&context.data_dir));

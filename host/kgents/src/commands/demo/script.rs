@@ -14,6 +14,7 @@ use super::stage::{Kept, Stage, milliseconds, promised};
 use super::{rights, trail};
 use crate::client::{Error, Mesh};
 use crate::clock;
+use crate::commands::agents::Added;
 use crate::commands::{Context, agents, allow, audit, model};
 use crate::config::run::Run;
 use crate::exit::{Exit, Failure};
@@ -142,29 +143,31 @@ async fn desk(trade: Arc<dyn Trade>) -> Result<Desk, Failure> {
 
 async fn register(stage: &mut Stage, context: &Context, callers: &Callers, desks: &[&Desk]) {
     let mut step = stage.begin("Two agents are registered by their cards' URLs");
-    let mut names = Vec::new();
+    let typed = |url: &str| format!("$ kgents agents add {url} --allow everyone");
+    let mut all = Vec::new();
     let mut kept: Kept = Ok(());
     for desk in desks {
         let url = desk.card_url();
-        stage.ask(
-            &mut step,
-            format!("$ kgents agents add {url} --allow everyone"),
-        );
         match register_one(context, callers, &url).await {
-            Ok((name, policy)) => {
-                stage.tell(&format!("registered {name}; wrote {policy}"));
-                names.push(name);
+            Ok(added) => all.push((url, added)),
+            Err(failure) => {
+                stage.ask(&mut step, typed(&url));
+                kept = Err(failure.message);
             }
-            Err(failure) => kept = Err(failure.message),
         }
     }
     // Both are written before the mesh is waited for: it reads them at once.
-    for name in &names {
-        let in_force = allow::is_in_force(&callers.operator, name).await;
-        if !matches!(in_force, Ok(true)) {
+    for (url, added) in &mut all {
+        stage.ask(&mut step, typed(url));
+        let in_force = allow::is_in_force(&callers.operator, &added.name).await;
+        added.in_force = in_force.ok();
+        stage.tell(&agents::added_text(added, stage.style()));
+        if added.in_force != Some(true) {
+            let name = &added.name;
             kept = Err(format!("the policy for {name} has not come into force"));
         }
     }
+    let names: Vec<&str> = all.iter().map(|(_, added)| added.name.as_str()).collect();
     step.found = Some(json!({ "registered": names }));
     let both = promised(names == ["calc", "text-stats"], || {
         format!("registered are {}", names.join(", "))
@@ -172,20 +175,17 @@ async fn register(stage: &mut Stage, context: &Context, callers: &Callers, desks
     stage.end(step, kept.and(both));
 }
 
-async fn register_one(
-    context: &Context,
-    callers: &Callers,
-    url: &str,
-) -> Result<(String, String), Failure> {
+async fn register_one(context: &Context, callers: &Callers, url: &str) -> Result<Added, Failure> {
     let policies = allow::policies_of(&callers.operator)?;
     let source = url
         .parse()
         .map_err(|error: String| Failure::new(Exit::Failed, "CARD", error))?;
     let dir = &context.environment.current_dir;
     let registered = agents::register(&source, None, &callers.operator, dir).await?;
-    let policy = allow::write(&policies, &registered.name)?;
-    let file = policy.file_name().unwrap_or_default();
-    Ok((registered.name, format!("policies/{}", file.display())))
+    let mut added = Added::from(registered);
+    let policy = allow::write(&policies, &added.name)?;
+    added.policy = Some(policy.display().to_string());
+    Ok(added)
 }
 
 async fn list(stage: &mut Stage, callers: &Callers) {

@@ -58,7 +58,7 @@ pub async fn open(trade: Arc<dyn Trade>) -> std::io::Result<Desk> {
     let (stop, stopping) = watch::channel(false);
     let memory = Arc::new(Memory::default());
     let card: Arc<Value> = Arc::new(card(&*trade, &url));
-    let serving = tokio::spawn(serve(listener, stopping, move |request| {
+    let serving = tokio::spawn(serve(listener, stopping, move |request, _| {
         let (trade, memory, card) = (Arc::clone(&trade), Arc::clone(&memory), Arc::clone(&card));
         async move { respond(&*trade, &memory, &card, request).await }
     }));
