@@ -14,6 +14,8 @@ use tokio::task::JoinSet;
 
 use crate::timing::nanoseconds;
 
+/// What a body in chunks ends with.
+const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
 /// Room for one answer.
 const ANSWER_BYTES: usize = 16 * 1024;
 
@@ -48,6 +50,16 @@ impl Target {
             authority: authority.to_owned(),
             request: request.into_bytes().into(),
             answer: ANSWERED,
+        }
+    }
+
+    /// A plain GET, and what is in every right answer to it.
+    pub fn get(authority: &str, path: &str, answer: &'static str) -> Self {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\n\r\n");
+        Self {
+            authority: authority.to_owned(),
+            request: request.into_bytes().into(),
+            answer,
         }
     }
 }
@@ -171,11 +183,17 @@ impl Connection {
         let (start, end) = loop {
             let read = self.stream.read_buf(&mut self.buffer).await?;
             ensure!(read > 0, "the connection was closed before an answer");
-            if let Some((start, length)) = head(&self.buffer)? {
-                let end = start.saturating_add(length);
-                if self.buffer.len() >= end {
-                    break (start, end);
-                }
+            let Some((start, length)) = head(&self.buffer)? else {
+                continue;
+            };
+            let end = match length {
+                Some(length) => start.saturating_add(length),
+                // Chunks stay as they came: what is looked for is short.
+                None if self.buffer.ends_with(LAST_CHUNK) => self.buffer.len(),
+                None => continue,
+            };
+            if self.buffer.len() >= end {
+                break (start, end);
             }
         };
         self.buffer
@@ -192,8 +210,9 @@ fn take_one(left: &AtomicU64) -> bool {
     .is_ok()
 }
 
-/// Where the body begins and how long it is, once the whole head is there.
-fn head(bytes: &[u8]) -> Result<Option<(usize, usize)>> {
+/// Where the body begins, and how long it is if that is said instead of sending
+/// it in chunks, once the whole head is there.
+fn head(bytes: &[u8]) -> Result<Option<(usize, Option<usize>)>> {
     let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
         return Ok(None);
     };
@@ -202,12 +221,17 @@ fn head(bytes: &[u8]) -> Result<Option<(usize, usize)>> {
         let rest = String::from_utf8_lossy(bytes.get(end..).unwrap_or_default()).into_owned();
         bail!("a wrong answer: {head}{rest}");
     }
-    let length = head.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length")
-            .then(|| value.trim().parse().ok())?
-    });
-    let length = length.with_context(|| format!("an answer without a length: {head}"))?;
+    let value = |wanted: &str| {
+        head.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case(wanted).then(|| value.trim())
+        })
+    };
+    let length = match (value("content-length"), value("transfer-encoding")) {
+        (Some(length), _) => Some(length.parse()?),
+        (None, Some("chunked")) => None,
+        (None, _) => bail!("an answer without a length: {head}"),
+    };
     Ok(Some((end.saturating_add(4), length)))
 }
 
@@ -219,7 +243,9 @@ mod tests {
     fn an_answer_is_whole_when_its_length_is_there() {
         assert_eq!(head(b"HTTP/1.1 200 OK\r\nContent-").unwrap(), None);
         let whole = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-        assert_eq!(head(whole).unwrap(), Some((38, 2)));
+        assert_eq!(head(whole).unwrap(), Some((38, Some(2))));
+        let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+        assert_eq!(head(chunked).unwrap(), Some((47, None)));
     }
 
     #[test]

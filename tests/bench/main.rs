@@ -7,7 +7,8 @@
 //! Reading order: this file (subjects), [`table`] (what is told), [`timing`];
 //! the rooms alone: [`deciders`], [`codecs`], [`encoder`], [`search`],
 //! [`audit`]; the mesh as a process: [`mesh`], [`agent`], [`load`],
-//! [`process`], and what is measured with them: [`hop`], [`start`], [`memory`].
+//! [`process`], and what is measured with them: [`hop`], [`start`], [`memory`],
+//! [`spin`].
 
 mod agent;
 mod audit;
@@ -20,6 +21,7 @@ mod memory;
 mod mesh;
 mod process;
 mod search;
+mod spin;
 mod start;
 mod table;
 mod timing;
@@ -40,7 +42,7 @@ struct Subject {
 }
 
 /// In the order they run: what matters most comes first.
-const SUBJECTS: [Subject; 8] = [
+const SUBJECTS: [Subject; 9] = [
     Subject {
         name: "hop",
         run: hop::run,
@@ -72,6 +74,10 @@ const SUBJECTS: [Subject; 8] = [
     Subject {
         name: "audit",
         run: audit::run,
+    },
+    Subject {
+        name: "spin",
+        run: spin::run,
     },
 ];
 

@@ -122,6 +122,15 @@ impl Mesh {
         self.place.token()
     }
 
+    /// A token for a gateway before it.
+    ///
+    /// # Errors
+    /// When the command fails.
+    pub fn gateway_token(&self) -> Result<String> {
+        let mut command = self.place.kgents()?;
+        run(command.args(["token", "--gateway", "measured", "--ttl", "1h"]))
+    }
+
     /// Registers an agent by its card and lets everyone use it.
     ///
     /// # Errors

@@ -71,6 +71,32 @@ fn a_decider_has_the_types_of_its_world() {
     }
 }
 
+/// Spin's composer gives a dependency named by its package to every import of
+/// that package, so each decider has to be one package and one import.
+#[test]
+fn decide_imports_its_four_deciders_by_package_and_else_only_the_system() {
+    let (imports, exports) = names(&decoded("decide"));
+    let (system, mut deciders): (Vec<_>, Vec<_>) = imports
+        .into_iter()
+        .partition(|name| name.starts_with("wasi:"));
+    deciders.sort();
+    assert_eq!(
+        deciders,
+        [
+            "kgents:health/judging@0.1.0",
+            "kgents:pheromone/sensing@0.1.0",
+            "kgents:policy/authorization@0.1.0",
+            "kgents:router/routing@0.1.0",
+        ]
+    );
+    assert_eq!(exports, ["wasi:http/incoming-handler@0.2.0"]);
+    // It reaches nothing: no way out, no files, no sockets.
+    for reach in ["outgoing-handler", "filesystem", "sockets"] {
+        let found: Vec<_> = system.iter().filter(|name| name.contains(reach)).collect();
+        assert!(found.is_empty(), "{found:?}");
+    }
+}
+
 #[test]
 fn a_component_of_another_world_would_be_noticed() {
     let (resolve, world) = written("health");

@@ -236,6 +236,31 @@ fn only_gateways_may_bring_requests_of_others() {
 }
 
 #[test]
+fn a_mesh_for_gateways_only_has_nothing_for_anybody_else() {
+    let mesh = Mesh::with(Setup {
+        args: vec!["--gateway-only".into()],
+        ..Setup::default()
+    });
+    assert_eq!(mesh.page("/healthz").status, 200);
+    assert_eq!(mesh.page("/readyz").status, 200);
+    for path in ["/v1/agents", "/.well-known/agent-card.json"] {
+        let refusal = mesh.client().get(path).refusal();
+        assert_eq!(refusal.status, 404, "{path}: {refusal:?}");
+        assert!(refusal.message.contains("/v1/exchange"), "{refusal:?}");
+    }
+    let carried = json!({
+        "version": 1, "token": mesh.token(&[]), "base_url": "https://front.example",
+        "call": {"target": "mesh", "operation": "list_agents", "traceparent": null},
+    });
+    let spin = Client::new(mesh.url(), Some(&mesh.token(&["--gateway", "spin"])));
+    let answer = spin.post("/v1/exchange", &carried);
+    assert!(answer.text().contains("\"answer\":{"), "{}", answer.text());
+    let ran = mesh.cli(&["ask", "who can translate?"]).ended(5);
+    assert!(ran.stderr.contains("--gateway-only"), "{ran:?}");
+    mesh.verified();
+}
+
+#[test]
 fn without_any_policy_everything_is_denied_by_default() {
     let mesh = Mesh::start();
     assert_eq!(mesh.client().say("/agents/echo", "hello").status, 200);

@@ -1,8 +1,8 @@
 //! What tests of several rooms share: where the build left things, the mesh as
 //! a process, an agent to call, and a client that sees every byte.
 //!
-//! Reading order: `mesh` (the binary under test), `agent` (what it calls),
-//! `http` (who calls it), `ran`, `poll`.
+//! Reading order: `mesh` (the binary under test), `app` (a Spin application),
+//! `agent` (what a mesh calls), `http` (who calls it), `ran`, `poll`.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,6 +13,7 @@
 )]
 
 pub mod agent;
+pub mod app;
 pub mod http;
 pub mod mesh;
 pub mod poll;
@@ -22,6 +23,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 pub use agent::{Agent, AgentOptions, Seen};
+pub use app::{App, Runtime};
 pub use http::{Answer, Client, Connection};
 pub use mesh::{Mesh, Setup};
 pub use poll::until;

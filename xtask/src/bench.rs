@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode};
 use anyhow::Result;
 
 use crate::build;
-use crate::prerequisites::{self, DECIDERS};
+use crate::prerequisites;
 use crate::workspace::{Workspace, step};
 
 /// The measuring program; examples have one name in the whole workspace.
@@ -15,7 +15,7 @@ const EXAMPLE: &str = "bench";
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Measure only this; without it, everything.
-    #[arg(value_parser = ["hop", "start", "memory", "deciders", "codecs", "encoder", "search", "audit"])]
+    #[arg(value_parser = ["hop", "start", "memory", "deciders", "codecs", "encoder", "search", "audit", "spin"])]
     subject: Option<String>,
     /// Rough figures, all together in about a minute.
     #[arg(long)]
@@ -30,9 +30,9 @@ pub struct Arguments {
 /// # Errors
 /// When it does not build, or a measurement failed.
 pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCode> {
-    prerequisites::build(&[DECIDERS])?;
     prerequisites::model();
     build::components(workspace)?;
+    build::guests(workspace)?;
     let mut programs = workspace.cargo("build");
     // Named like the other steps, so that dependencies are compiled once.
     programs.args(["--release", "--workspace", "--bin", "kgents"]);

@@ -1,5 +1,6 @@
-//! `build`: the deciders as core modules, wrapped as components, precompiled,
-//! then the binary that embeds them. What is unchanged is not built again.
+//! `build`: the deciders as core modules, wrapped as components and precompiled;
+//! the Spin components, which the compiler makes whole; then the binary, with the
+//! deciders inside. What is unchanged is not built again.
 
 use std::fs;
 use std::path::Path;
@@ -8,35 +9,95 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use wit_component::ComponentEncoder;
 
-use crate::prerequisites::{self, DECIDERS};
+use crate::prerequisites::{self, DECIDERS, SPIN};
 use crate::workspace::{Workspace, headline, step};
 
 /// The five deciders: names of their folders, worlds and components.
 pub const NAMES: [&str; 5] = ["router", "policy", "pheromone", "health", "agents"];
+/// The Spin components of `spin.toml`: names of their folders and components.
+pub const DOORS: [&str; 2] = ["gateway", "decide"];
+/// Small Spin components that only tests and measurements run.
+pub const GUESTS: [&str; 2] = ["hello", "hostile"];
 
 /// Build everything.
 ///
 /// # Errors
 /// What the machine lacks, or the first step that failed.
 pub fn run(workspace: &Workspace) -> Result<()> {
-    prerequisites::build(&[DECIDERS])?;
     components(workspace)?;
     binary(workspace)
+}
+
+/// What `spin.toml` and the binary are made of, in `target/components`.
+///
+/// # Errors
+/// What the machine lacks, or the first step that failed.
+pub fn components(workspace: &Workspace) -> Result<()> {
+    prerequisites::build(&[DECIDERS, SPIN])?;
+    deciders(workspace)?;
+    spin(
+        workspace,
+        "spin components",
+        &DOORS,
+        "kgents",
+        &workspace.components,
+    )
+}
+
+/// The components that only tests and measurements run:
+/// `target/components/guests/NAME.wasm`.
+///
+/// # Errors
+/// The step that failed.
+pub fn guests(workspace: &Workspace) -> Result<()> {
+    let folder = workspace.components.join("guests");
+    spin(
+        workspace,
+        "guests of tests",
+        &GUESTS,
+        "kgents-guest",
+        &folder,
+    )
+}
+
+/// Components that the compiler makes whole: `FOLDER/NAME.wasm` from the package
+/// `PREFIX-NAME`.
+fn spin(
+    workspace: &Workspace,
+    title: &str,
+    names: &[&str],
+    prefix: &str,
+    folder: &Path,
+) -> Result<()> {
+    let mut command = workspace.cargo("build");
+    command.args(["--profile", "guest", "--target", SPIN, "--lib"]);
+    for name in names {
+        command.args(["-p", &format!("{prefix}-{name}")]);
+    }
+    step(title, &mut command)?;
+    make(folder)?;
+    let built = workspace.target.join(SPIN).join("guest");
+    for name in names {
+        let file = format!("{prefix}_{name}.wasm").replace('-', "_");
+        let from = built.join(file);
+        let bytes = fs::read(&from).with_context(|| format!("cannot read `{}`", from.display()))?;
+        write(&folder.join(format!("{name}.wasm")), &bytes)?;
+    }
+    Ok(())
 }
 
 /// The deciders: `target/components/NAME.{wasm,cwasm,cwasm.sha256}`.
 ///
 /// # Errors
 /// The first step that failed.
-pub fn components(workspace: &Workspace) -> Result<()> {
-    let mut guests = workspace.cargo("build");
-    guests.args(["--profile", "guest", "--target", DECIDERS, "--lib"]);
-    guests.args(packages());
-    step("deciders", &mut guests)?;
+fn deciders(workspace: &Workspace) -> Result<()> {
+    let mut modules = workspace.cargo("build");
+    modules.args(["--profile", "guest", "--target", DECIDERS, "--lib"]);
+    modules.args(packages());
+    step("deciders", &mut modules)?;
 
     headline("components");
-    fs::create_dir_all(&workspace.components)
-        .with_context(|| format!("cannot make `{}`", workspace.components.display()))?;
+    make(&workspace.components)?;
     let modules = workspace.target.join(DECIDERS).join("guest");
     for name in NAMES {
         wrap(
@@ -66,6 +127,10 @@ pub fn binary(workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
+fn make(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot make `{}`", folder.display()))
+}
+
 /// `-p` for each decider's crate.
 pub fn packages() -> impl Iterator<Item = String> {
     NAMES
@@ -73,16 +138,20 @@ pub fn packages() -> impl Iterator<Item = String> {
         .flat_map(|name| ["-p".to_owned(), format!("kgents-{name}")])
 }
 
-/// Wrap a core module as a component, validated. Writes only what changed, so
-/// that what embeds it is not built again for nothing.
+/// Wrap a core module as a component, validated.
 fn wrap(module: &Path, component: &Path) -> Result<()> {
     let bytes = fs::read(module).with_context(|| format!("cannot read `{}`", module.display()))?;
     let encoded = encode(&bytes)
         .with_context(|| format!("`{}` cannot be made a component", module.display()))?;
-    if fs::read(component).is_ok_and(|current| current == encoded) {
+    write(component, &encoded)
+}
+
+/// Writes only what changed, so that what embeds it is not built again for nothing.
+fn write(component: &Path, bytes: &[u8]) -> Result<()> {
+    if fs::read(component).is_ok_and(|current| current == bytes) {
         return Ok(());
     }
-    fs::write(component, encoded).with_context(|| format!("cannot write `{}`", component.display()))
+    fs::write(component, bytes).with_context(|| format!("cannot write `{}`", component.display()))
 }
 
 fn encode(module: &[u8]) -> Result<Vec<u8>> {

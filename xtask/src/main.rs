@@ -34,9 +34,15 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Build the deciders as WebAssembly, precompile them, build the binary.
-    #[command(after_help = "Example:\n  cargo xtask build && target/release/kgents --version")]
-    Build,
+    /// Build the WebAssembly components, precompile the deciders, build the binary.
+    #[command(
+        after_help = "Examples:\n  cargo xtask build && target/release/kgents --version\n  cargo xtask build --components   (only what spin.toml needs)"
+    )]
+    Build {
+        /// Only the WebAssembly components, as `spin build` needs them.
+        #[arg(long)]
+        components: bool,
+    },
     /// Build, fetch the language model, then start the mesh: `kgents up`.
     #[command(after_help = "Example:\n  cargo xtask up -- --listen 127.0.0.1:8080 my-mesh/")]
     Up {
@@ -96,7 +102,10 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     let workspace = Workspace::find()?;
     match command {
-        Command::Build => build::run(&workspace).map(|()| ExitCode::SUCCESS),
+        Command::Build { components: true } => {
+            build::components(&workspace).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Build { components: false } => build::run(&workspace).map(|()| ExitCode::SUCCESS),
         Command::Up { arguments } => up::run(&workspace, &arguments),
         Command::Demo { arguments } => demo::run(&workspace, &arguments),
         Command::Test { filter } => test::run(&workspace, filter.as_deref()),

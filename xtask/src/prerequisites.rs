@@ -11,8 +11,8 @@ use crate::workspace::headline;
 
 /// Target of the deciders.
 pub const DECIDERS: &str = "wasm32-unknown-unknown";
-/// Target of the components with an HTTP face.
-pub const GATEWAY: &str = "wasm32-wasip2";
+/// Target of the Spin components.
+pub const SPIN: &str = "wasm32-wasip2";
 
 /// How long to wait after each try to fetch something; nothing after the last.
 const RETRY_AFTER: [Option<Duration>; 3] = [

@@ -8,9 +8,9 @@ use std::thread;
 
 use anyhow::{Context, Result};
 
-use crate::build::{self, packages};
+use crate::build::{self, DOORS, GUESTS, packages};
 use crate::model;
-use crate::prerequisites::{self, DECIDERS, GATEWAY};
+use crate::prerequisites::{DECIDERS, SPIN};
 use crate::tally::{Tally, failed_binary};
 use crate::workspace::{Failed, Workspace, headline, shown, step};
 
@@ -23,7 +23,6 @@ const MAY_SKIP: [&str; 1] = ["full-disk:"];
 /// # Errors
 /// When a program cannot be started or the machine lacks something.
 pub fn run(workspace: &Workspace, filter: Option<&str>) -> Result<ExitCode> {
-    prerequisites::build(&[DECIDERS, GATEWAY])?;
     let mut tally = Tally::default();
     let mut repeat = match checks(workspace) {
         Ok(()) => tests(workspace, filter, &mut tally, |line| println!("{line}"))?,
@@ -66,15 +65,22 @@ fn unwelcome<'a>(skipped: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
 fn checks(workspace: &Workspace) -> Result<()> {
     step("format", workspace.cargo("fmt").args(["--all", "--check"]))?;
     build::components(workspace)?;
+    build::guests(workspace)?;
     let mut deciders = workspace.cargo("clippy");
     // The guests' profile, so that what the build just compiled is used again.
     deciders.args(["--profile", "guest", "--target", DECIDERS, "--lib"]);
     deciders.args(packages());
     step("lints of the deciders", strict(&mut deciders))?;
-    let mut gateway = workspace.cargo("clippy");
-    gateway.args(["--profile", "guest", "--target", GATEWAY, "--lib"]);
-    gateway.args(["-p", "kgents-gateway"]);
-    step("lints of the gateway", strict(&mut gateway))?;
+    let mut spin = workspace.cargo("clippy");
+    spin.args(["--profile", "guest", "--target", SPIN, "--lib"]);
+    for (prefix, names) in [("kgents", &DOORS), ("kgents-guest", &GUESTS)] {
+        spin.args(
+            names
+                .iter()
+                .flat_map(|name| ["-p".to_owned(), format!("{prefix}-{name}")]),
+        );
+    }
+    step("lints of the Spin components", strict(&mut spin))?;
     let mut native = workspace.cargo("clippy");
     native.args(["--release", "--workspace", "--all-targets"]);
     step("lints", strict(&mut native))?;

@@ -154,7 +154,27 @@ impl Stream {
         }
     }
 
-    /// The same, parsed.
+    /// The next comment, waiting for it and passing over events; none at the end.
+    ///
+    /// # Errors
+    /// When the stream breaks off.
+    pub fn comment(&mut self) -> io::Result<Option<String>> {
+        loop {
+            while let Some((line, rest)) = self.text.split_once('\n') {
+                let (line, rest) = (line.to_owned(), rest.to_owned());
+                self.text = rest;
+                if let Some(comment) = line.strip_prefix(':') {
+                    return Ok(Some(comment.to_owned()));
+                }
+            }
+            match self.connection.chunk(&mut self.framing)? {
+                Some(piece) => self.text.push_str(&String::from_utf8_lossy(&piece)),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// The next event, parsed.
     ///
     /// # Panics
     /// When the stream breaks off, or an event is not JSON.
