@@ -49,5 +49,5 @@ include!(concat!(env!("OUT_DIR"), "/calibration.rs"));
 /// The logistic function: log-odds to a probability, 0.0 to 1.0.
 #[must_use]
 pub fn logistic(log_odds: f32) -> f32 {
-    1.0 / (1.0 + (-log_odds).exp())
+    1.0 / (1.0 + libm::expf(-log_odds))
 }

@@ -323,7 +323,8 @@ mod tests {
 
     #[test]
     fn a_manifest_that_is_none_says_why() {
-        let cases: [(&str, fn(&mut Value)); 8] = [
+        type Change = fn(&mut Value);
+        let cases: [(&str, Change); 8] = [
             ("schemaVersion is 1", |m| m["schemaVersion"] = json!(1)),
             ("index of images", |m| {
                 m["mediaType"] = json!("application/vnd.oci.image.index.v1+json")

@@ -367,7 +367,8 @@ async fn an_application_that_cannot_be_used_says_why() {
         lock
     };
     assert!(pull_lock(&lock(|_| {})).await.is_ok());
-    let cases: [(fn(&mut Value), &str); 5] = [
+    type Change = fn(&mut Value);
+    let cases: [(Change, &str); 5] = [
         (
             |lock| lock["must_understand"] = json!(["teleport"]),
             "teleport",

@@ -223,12 +223,17 @@ impl RunnerBody {
         flow: Arc<Flow>,
         task: AbortHandle,
     ) -> Self {
-        Self(Kind::Written(Written {
+        let mut written = Written {
             body,
             flow,
             task: Some(task),
             left,
-        }))
+        };
+        if left == Some(0) {
+            // Nobody will ask for what is not to come.
+            written.end();
+        }
+        Self(Kind::Written(written))
     }
 }
 

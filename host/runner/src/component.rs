@@ -15,7 +15,7 @@ use wasmtime_wasi_http::{WasiBody, WasiHttpView as _};
 
 use crate::body::{Flow, RunnerBody};
 use crate::engine::Engine;
-use crate::lane::Paced;
+use crate::lane::{Pace, Paced};
 use crate::outbound::Outbound;
 use crate::resting::Resting;
 use crate::runner::Inner;
@@ -87,6 +87,7 @@ pub(crate) struct Loaded {
     pub(crate) permits: Arc<Permits>,
     pub(crate) pre: ProxyPre<Guest>,
     pub(crate) engine: Engine,
+    pub(crate) pace: Arc<Pace>,
     pub(crate) resting: Resting,
 }
 
@@ -112,7 +113,7 @@ impl Loaded {
             bodies: 0,
         };
         let work = Box::pin(work(Arc::clone(self), place, outbound, call, sender));
-        let mut work: Work = Paced::new(work, self.engine.lane());
+        let mut work: Work = Paced::new(work, &self.pace);
         let sent = tokio::select! {
             // The component first: most have finished when they first wait.
             biased;

@@ -9,6 +9,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
@@ -16,10 +17,13 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{JoinError, JoinHandle};
 
-/// Computing without a wait for this long makes a guest one that computes for
-/// long. A tenth would do for most; this is what little is seen of it at all, the
-/// tick being 10 ms.
+/// Computing without a wait for this long, twice in a row, makes a guest one that
+/// computes for long: half of the tick that makes it give way.
 const LONG: Duration = Duration::from_millis(5);
+
+/// How long a component is remembered for it: its requests begin in the lane. So
+/// a flood of requests that compute costs its neighbours nothing either.
+const REMEMBERED: Duration = Duration::from_secs(1);
 
 /// How much its threads stand back, from 0 (not) to 19.
 #[cfg(target_os = "linux")]
@@ -72,10 +76,50 @@ fn stand_back() {
     }
 }
 
+/// How one component computes.
+pub(crate) struct Pace {
+    lane: Arc<Lane>,
+    began: Instant,
+    /// When it last computed for long, in milliseconds since `began`, and one more;
+    /// 0: never.
+    long_ms: AtomicU64,
+}
+
+impl Pace {
+    pub(crate) fn new(lane: Arc<Lane>) -> Self {
+        Self {
+            lane,
+            began: Instant::now(),
+            long_ms: AtomicU64::new(0),
+        }
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn remember(&self) {
+        let now = self.now_ms().saturating_add(1);
+        self.long_ms.store(now, Ordering::Relaxed);
+    }
+
+    fn remembered(&self) -> bool {
+        let long = self.long_ms.load(Ordering::Relaxed);
+        // No clock is read for those who never computed for long.
+        long != 0 && {
+            let since = self.now_ms().saturating_add(1).saturating_sub(long);
+            u128::from(since) < REMEMBERED.as_millis()
+        }
+    }
+}
+
 /// Work that goes to the lane once it computes for long. Dropping it stops it.
 pub(crate) struct Paced<T> {
-    lane: Arc<Lane>,
+    pace: Arc<Pace>,
     place: Place<T>,
+    /// It was long at work without a wait; whether it computed or the machine had
+    /// other things to do is measured the next time.
+    suspect: bool,
 }
 
 enum Place<T> {
@@ -86,10 +130,23 @@ enum Place<T> {
 }
 
 impl<T: Send + 'static> Paced<T> {
-    pub(crate) fn new(work: Pin<Box<dyn Future<Output = T> + Send>>, lane: &Arc<Lane>) -> Self {
-        Self {
-            lane: Arc::clone(lane),
+    pub(crate) fn new(work: Pin<Box<dyn Future<Output = T> + Send>>, pace: &Arc<Pace>) -> Self {
+        let mut paced = Self {
+            pace: Arc::clone(pace),
             place: Place::Here(work),
+            suspect: false,
+        };
+        if pace.remembered() {
+            paced.depart();
+        }
+        paced
+    }
+
+    fn depart(&mut self) {
+        if let Place::Here(work) = std::mem::replace(&mut self.place, Place::Nowhere)
+            && let Some(handle) = self.pace.lane.spawn(work)
+        {
+            self.place = Place::There(handle);
         }
     }
 }
@@ -102,18 +159,22 @@ impl<T: Send + 'static> Future for Paced<T> {
         let this = &mut *self;
         if let Place::Here(work) = &mut this.place {
             let began = Instant::now();
+            let before = this.suspect.then(computed);
             if let Poll::Ready(done) = work.as_mut().poll(cx) {
                 this.place = Place::Nowhere;
                 return Poll::Ready(Ok(done));
             }
             if began.elapsed() < LONG {
+                this.suspect = false;
                 return Poll::Pending;
             }
-            if let Place::Here(work) = std::mem::replace(&mut this.place, Place::Nowhere)
-                && let Some(handle) = this.lane.spawn(work)
-            {
-                this.place = Place::There(handle);
+            let long = before.is_some_and(|before| computed().saturating_sub(before) >= LONG);
+            this.suspect = true;
+            if !long {
+                return Poll::Pending;
             }
+            this.pace.remember();
+            this.depart();
         }
         match &mut this.place {
             Place::There(handle) => Pin::new(handle).poll(cx),
@@ -130,6 +191,15 @@ impl<T> Drop for Paced<T> {
     }
 }
 
+/// Processor time of this thread.
+fn computed() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or(0),
+        u32::try_from(time.tv_nsec).unwrap_or(0),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,39 +212,69 @@ mod tests {
 
     /// Computes for so long without a wait.
     fn compute(time: Duration) {
-        let began = Instant::now();
-        while began.elapsed() < time {
+        let began = computed();
+        while computed().saturating_sub(began) < time {
             std::hint::spin_loop();
         }
     }
 
-    #[tokio::test]
-    async fn only_who_computes_for_long_goes_elsewhere() {
-        let lane = Arc::new(Lane::new().unwrap());
-        let work = |time: Duration| {
-            Box::pin(async move {
+    fn pace() -> Arc<Pace> {
+        Arc::new(Pace::new(Arc::new(Lane::new().unwrap())))
+    }
+
+    fn work(time: Duration) -> Pin<Box<dyn Future<Output = String> + Send>> {
+        Box::pin(async move {
+            for _ in 0..3 {
                 compute(time);
                 tokio::task::yield_now().await;
-                name()
-            })
-        };
-        let short = Paced::new(work(Duration::ZERO), &lane).await.unwrap();
+            }
+            name()
+        })
+    }
+
+    #[tokio::test]
+    async fn only_who_computes_for_long_goes_elsewhere() {
+        let pace = pace();
+        let short = Paced::new(work(Duration::ZERO), &pace).await.unwrap();
         assert_ne!(short, "kgents-compute");
-        let long = Paced::new(work(LONG * 2), &lane).await.unwrap();
+        assert!(!pace.remembered());
+        let long = Paced::new(work(LONG * 2), &pace).await.unwrap();
         assert_eq!(long, "kgents-compute");
     }
 
     #[tokio::test]
+    async fn a_component_that_computed_for_long_is_remembered_for_a_while() {
+        let pace = pace();
+        pace.remember();
+        assert!(pace.remembered());
+        let next = Paced::new(work(Duration::ZERO), &pace).await.unwrap();
+        assert_eq!(next, "kgents-compute");
+        let later = Pace {
+            began: pace.began.checked_sub(REMEMBERED).unwrap(),
+            lane: Arc::clone(&pace.lane),
+            long_ms: AtomicU64::new(1),
+        };
+        assert!(!later.remembered());
+    }
+
+    #[tokio::test]
     async fn who_went_elsewhere_is_stopped_when_nobody_waits() {
-        let lane = Arc::new(Lane::new().unwrap());
         let (held, gone) = oneshot::channel::<()>();
+        let (told, there) = oneshot::channel();
         let work = Box::pin(async move {
             let _held = held;
-            compute(LONG * 2);
+            for _ in 0..3 {
+                compute(LONG * 2);
+                tokio::task::yield_now().await;
+            }
+            let _ = told.send(name());
             std::future::pending::<()>().await;
         });
-        let paced = Paced::new(work, &lane);
-        assert!(tokio::time::timeout(Duration::ZERO, paced).await.is_err());
+        let paced = Paced::new(work, &pace());
+        tokio::select! {
+            _ = paced => panic!("it never ends"),
+            there = there => assert_eq!(there.unwrap(), "kgents-compute"),
+        }
         // Its end is seen by what it held.
         assert!(gone.await.is_err());
     }

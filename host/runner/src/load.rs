@@ -15,6 +15,7 @@ use crate::component::Loaded;
 use crate::engine::Engine;
 use crate::error::RunError;
 use crate::files;
+use crate::lane::Pace;
 use crate::link;
 use crate::outbound::Client;
 use crate::resting::Resting;
@@ -56,6 +57,7 @@ pub(crate) async fn load(app: App, settings: RunnerSettings) -> Result<Arc<Inner
             resting: Resting::new(permitted.limits.reuse.is_some()),
             permits: Arc::new(permitted),
             pre,
+            pace: Arc::new(Pace::new(Arc::clone(engine.lane()))),
             engine: engine.clone(),
         };
         components.insert(component.id.clone(), Arc::new(loaded));

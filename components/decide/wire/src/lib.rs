@@ -13,11 +13,12 @@
 //! - Numbers are finite, and arrive with the bits they were sent with.
 //!
 //! Reading order: this file, `tree` (a document, each member once), `read` and
-//! `write` (the rules), `error`.
+//! `write` (the rules), `fault` and `error`.
 //!
 //! Invariant: nothing here panics, whatever the bytes.
 
 mod error;
+mod fault;
 mod name;
 mod read;
 mod tree;

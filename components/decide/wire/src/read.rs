@@ -1,84 +1,20 @@
 //! From a document to records, by the rules in `lib.rs`.
 
-use std::fmt::Display;
-
 use serde::de::value::StrDeserializer;
 use serde::de::{
-    self, DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess,
+    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess,
     SeqAccess, VariantAccess, Visitor,
 };
 use serde::forward_to_deserialize_any;
 
 use crate::error::Error;
+use crate::fault::{Fault, Step};
 use crate::name::json_name;
 use crate::tree::{Number, Tree, clip};
 
 /// Reads a value from a document.
 pub(crate) fn read<T: DeserializeOwned>(tree: Tree) -> Result<T, Error> {
     T::deserialize(Node::new(tree)).map_err(Fault::told)
-}
-
-/// What is wrong, and where, innermost step first.
-#[derive(Debug)]
-struct Fault {
-    steps: Vec<Step>,
-    message: String,
-}
-
-#[derive(Debug)]
-enum Step {
-    Member(String),
-    Item(usize),
-}
-
-impl Fault {
-    fn new(message: impl Into<String>) -> Self {
-        Self {
-            steps: Vec::new(),
-            message: message.into(),
-        }
-    }
-
-    fn inside(mut self, step: Step) -> Self {
-        self.steps.push(step);
-        self
-    }
-
-    fn told(self) -> Error {
-        let mut path = String::new();
-        for step in self.steps.iter().rev() {
-            match step {
-                Step::Member(name) if path.is_empty() => path.push_str(name),
-                Step::Member(name) => {
-                    path.push('.');
-                    path.push_str(name);
-                }
-                Step::Item(index) => path.push_str(&format!("[{index}]")),
-            }
-        }
-        Error::Member {
-            path,
-            message: self.message,
-        }
-    }
-}
-
-impl Display for Fault {
-    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        to.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Fault {}
-
-impl de::Error for Fault {
-    fn custom<T: Display>(message: T) -> Self {
-        Self::new(message.to_string())
-    }
-
-    fn missing_field(field: &'static str) -> Self {
-        Self::new(format!("lacks the member `{}`", json_name(field)))
-    }
 }
 
 /// One value that is about to be read.

@@ -152,4 +152,26 @@ mod tests {
             assert_eq!(token_of(nothing), None);
         }
     }
+
+    #[tokio::test]
+    async fn a_password_does_not_leave_in_the_clear() {
+        let reference = "registry.example/shop".parse().unwrap();
+        let login = Login::Password {
+            name: "ada".to_owned(),
+            secret: "secret".to_owned(),
+        };
+        let times = crate::Times::default();
+        let registry = Registry::new(&reference, Access::Pull, false, login, times).unwrap();
+        for (realm, why) in [
+            ("http://auth.example/token", "without TLS"),
+            ("auth.example", "has no address"),
+            ("file:///etc/passwd", "has no address"),
+            ("", "has no address"),
+        ] {
+            let error = registry.token("x", realm, None).await.unwrap_err();
+            assert_eq!(error.code(), "protocol");
+            let words = error.to_string();
+            assert!(words.contains(why) && !words.contains("secret"), "{words}");
+        }
+    }
 }

@@ -100,7 +100,7 @@ impl Registry {
             .send(what, Call::new(Method::POST, uploads.clone()))
             .await?;
         let begun = self.accepted(what, begun, &[StatusCode::ACCEPTED]).await?;
-        let location = self.location(what, &uploads, &begun)?;
+        let location = self.location(what, &uploads, begun.headers())?;
         let joint = if location.query().is_some() { '&' } else { '?' };
         let question = form([("digest", digest.to_string().as_str())]);
         let uri = format!("{location}{joint}{question}")

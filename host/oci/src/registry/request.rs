@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use http::header::{self, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::uri::Scheme;
 use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
@@ -75,7 +75,7 @@ impl Registry {
                 if redirects > REDIRECTS_MAX {
                     return Err(self.protocol(what, "it leads from one address to the next"));
                 }
-                call.uri = self.location(what, &call.uri, &response)?;
+                call.uri = self.location(what, &call.uri, response.headers())?;
             } else {
                 return Ok(response);
             }
@@ -114,6 +114,10 @@ impl Registry {
         let answering = self.client.request(request);
         match self.unless_silent(&sent, answering).await {
             Some(Ok(response)) => Ok(response),
+            Some(Err(error)) if answers_without_tls(&error) => Err(self.protocol(
+                what,
+                "it speaks plain HTTP; if nobody can be in between, say `--insecure`",
+            )),
             Some(Err(error)) => Err(OciError::Unreachable {
                 registry: host,
                 what: what.to_owned(),
@@ -215,9 +219,9 @@ impl Registry {
         &self,
         what: &str,
         from: &Uri,
-        response: &Response<Incoming>,
+        headers: &HeaderMap,
     ) -> Result<Uri, OciError> {
-        let location = response.headers().get(header::LOCATION);
+        let location = headers.get(header::LOCATION);
         let location = location.and_then(|location| location.to_str().ok());
         let location = location.ok_or_else(|| self.protocol(what, "it does not say where to"))?;
         let absolute = match (location.starts_with('/'), location.starts_with("//")) {
@@ -277,6 +281,23 @@ fn message(body: &[u8]) -> String {
     }
 }
 
+/// Whether TLS was tried and something else came back.
+fn answers_without_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut error = Some(error);
+    while let Some(cause) = error {
+        // What is within an error of the system is not among its causes.
+        let within = cause
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref)
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        if matches!(within, Some(rustls::Error::InvalidMessage(_))) {
+            return true;
+        }
+        error = cause.source();
+    }
+    false
+}
+
 fn content_length(response: &Response<Incoming>) -> Option<u64> {
     let length = response.headers().get(header::CONTENT_LENGTH)?;
     length.to_str().ok()?.parse().ok()
@@ -304,6 +325,83 @@ fn origin_of(uri: &Uri) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Times;
+    use crate::credentials::Login;
+    use crate::registry::Access;
+
+    fn registry(reference: &str, plain: bool) -> Registry {
+        let reference = reference.parse().unwrap();
+        let login = Login::Password {
+            name: "ada".to_owned(),
+            secret: "secret".to_owned(),
+        };
+        Registry::new(&reference, Access::Pull, plain, login, Times::default()).unwrap()
+    }
+
+    fn leads(from: &str, location: &str) -> Result<String, String> {
+        let registry = registry("registry.example/shop", false);
+        let headers = HeaderMap::from_iter([(header::LOCATION, location.parse().unwrap())]);
+        let to = registry.location("x", &from.parse().unwrap(), &headers);
+        to.map(|to| to.to_string())
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn where_an_answer_leads_is_read_as_browsers_read_it() {
+        let from = "https://registry.example/v2/shop/blobs/x";
+        for (location, to) in [
+            ("/v2/y?a=b", "https://registry.example/v2/y?a=b"),
+            (
+                "https://store.example:8443/y",
+                "https://store.example:8443/y",
+            ),
+            ("//store.example/y", "https://store.example/y"),
+        ] {
+            assert_eq!(leads(from, location).as_deref(), Ok(to));
+        }
+        for (location, why) in [
+            ("http://registry.example/y", "from https to http"),
+            ("y", "what is no address"),
+            ("ftp://store.example/y", "what is no address"),
+        ] {
+            let error = leads(from, location).unwrap_err();
+            assert!(error.contains(why), "{location}: {error}");
+        }
+        let plain = leads("http://localhost:5000/v2/x", "http://store.example/y");
+        assert_eq!(plain.as_deref(), Ok("http://store.example/y"));
+    }
+
+    #[test]
+    fn credentials_are_for_the_registry_alone() {
+        let registry = registry("registry.example/shop", false);
+        for (uri, ours) in [
+            ("https://registry.example/v2/", true),
+            ("https://registry.example:443/v2/", true),
+            ("http://registry.example/v2/", false),
+            ("https://registry.example:8443/v2/", false),
+            ("https://store.example/v2/", false),
+        ] {
+            assert_eq!(registry.is_ours(&uri.parse().unwrap()), ours, "{uri}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_registry_without_tls_is_told_from_one_that_is_not_there() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let host = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            use tokio::io::{AsyncReadExt, AsyncWriteExt};
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 512]).await;
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        });
+        let reference = format!("{host}/shop:1");
+        let registry = registry(&reference, false);
+        let fetched = registry.manifest(&reference.parse().unwrap()).await;
+        let error = fetched.err().unwrap();
+        assert_eq!(error.code(), "protocol", "{error:?}");
+        assert!(error.to_string().contains("`--insecure`"), "{error}");
+    }
 
     #[test]
     fn what_a_registry_says_is_passed_on_and_cut_short() {

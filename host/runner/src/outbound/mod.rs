@@ -44,6 +44,9 @@ const PIECE_BYTES: usize = 4096;
 /// The client that a component sees when another one calls it; as in Spin.
 pub(crate) const CHAINED_CLIENT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
+/// Headers that only the two ends of a connection may set.
+static FORBIDDEN: [HeaderName; 9] = DEFAULT_FORBIDDEN_HEADERS;
+
 /// What becomes of the end of a response; nothing to say about it here.
 type Ended = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
@@ -93,7 +96,7 @@ pub(crate) fn names_neighbour(host: &[u8]) -> bool {
 impl WasiHttpHooks for Outbound {
     fn is_forbidden_header(&mut self, name: &HeaderName) -> bool {
         // As the default has it, without an allocation for each header.
-        DEFAULT_FORBIDDEN_HEADERS.contains(name)
+        FORBIDDEN.contains(name)
     }
 
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {

@@ -122,7 +122,7 @@ async fn compiled_code_that_was_tampered_with_is_compiled_anew() {
     std::fs::write(&file, bytes).unwrap();
     let runner = run(vec![component("hello", guest("hello"))], settings()).await;
     assert_eq!(answer(&runner, "/hello/").await.0, StatusCode::OK);
-    assert_eq!(files(), [file.clone()]);
+    assert_eq!(files(), std::slice::from_ref(&file));
     assert_eq!(std::fs::read(&file).unwrap().len(), whole.len());
     let again = run(vec![hello()], settings()).await;
     assert_eq!(answer(&again, "/hello/").await.0, StatusCode::OK);
