@@ -90,12 +90,13 @@ fn client(url: &str, tokens: &Tokens, who: Who) -> Client {
     Client::new(url, token).with("host", HOST)
 }
 
-/// The suite's own application, before the nucleus at `nucleus`.
+/// The suite's gateway, before the nucleus at `nucleus`.
 pub fn gateway(runtime: &Runtime, nucleus: &str, token: &str) -> App {
-    App::start(
+    App::with(
         runtime,
         &manifest(),
         &[("nucleus_url", nucleus), ("gateway_token", token)],
+        &["--component-id", "gateway"],
     )
 }
 

@@ -16,8 +16,8 @@ a message                      | user     | POST /agents/parrot                 
 a message with a slash         | user     | POST /agents/parrot/                            | 200 | $send hello
 a message over HTTP+JSON       | user     | POST /agents/parrot/message:send                | 200 | $message hello
 ünïcode 🦜                     | user     | POST /agents/parrot                             | 200 | $send ünïcode 🦜 \u0000
-a question to the mesh         | operator | POST /                                          | 200 | $send say back what I tell you
-a question over HTTP+JSON      | operator | POST /message:send                              | 200 | $message say back what I tell you
+a question to the mesh         | operator | POST /                                          | 200 | $send repeat after me: parrot
+a question over HTTP+JSON      | operator | POST /message:send                              | 200 | $message repeat after me: parrot
 a question of REST             | operator | POST /v1/route                                  | 200 | {"text":"how many tokens are left?"}
 an own agent                   | operator | POST /agents/b-gent                             | 200 | $send how many tokens are left?
 the agents                     | operator | GET /v1/agents                                  | 200 |

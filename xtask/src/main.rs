@@ -60,11 +60,15 @@ enum Command {
     /// Format check, lints (native and WebAssembly), build, all tests. The last
     /// line is `N passed, N failed, N skipped`.
     #[command(
-        after_help = "Examples:\n  cargo xtask test\n  cargo xtask test a_silent_trail   (only tests whose name contains this)"
+        after_help = "Examples:\n  cargo xtask test\n  cargo xtask test a_silent_trail   (only tests whose name contains this)\n  cargo xtask test --spin ~/bin/spin"
     )]
     Test {
         /// Run only tests whose name contains this; the other steps run too.
         filter: Option<String>,
+        /// Spin's binary, for the tests that compare with it; default: the one on
+        /// the path, if there is one.
+        #[arg(long, value_name = "PATH")]
+        spin: Option<PathBuf>,
     },
     /// Build, then measure: what the mesh costs, beside its peers and limits.
     #[command(
@@ -108,7 +112,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Build { components: false } => build::run(&workspace).map(|()| ExitCode::SUCCESS),
         Command::Up { arguments } => up::run(&workspace, &arguments),
         Command::Demo { arguments } => demo::run(&workspace, &arguments),
-        Command::Test { filter } => test::run(&workspace, filter.as_deref()),
+        Command::Test { filter, spin } => test::run(&workspace, filter.as_deref(), spin.as_deref()),
         Command::Bench(arguments) => bench::run(&workspace, &arguments),
         Command::Install { root } => {
             install::run(&workspace, root.as_deref()).map(|()| ExitCode::SUCCESS)

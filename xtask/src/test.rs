@@ -3,6 +3,7 @@
 //! is the tally.
 
 use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 
@@ -10,22 +11,31 @@ use anyhow::{Context, Result};
 
 use crate::build::{self, DOORS, GUESTS, packages};
 use crate::model;
-use crate::prerequisites::{DECIDERS, SPIN};
+use crate::prerequisites::{self, DECIDERS};
 use crate::tally::{Tally, failed_binary};
 use crate::workspace::{Failed, Workspace, headline, shown, step};
 
 /// Beginnings of skips that CI allows: what needs rights that not every machine
-/// gives.
-const MAY_SKIP: [&str; 1] = ["full-disk:"];
+/// gives, and what no package manager has.
+const MAY_SKIP: [&str; 2] = ["full-disk:", "spin:"];
+
+/// Environment variable that names Spin's binary to the tests.
+const SPIN: &str = "KGENTS_SPIN";
 
 /// Check and test everything, or only the tests whose name contains `filter`.
 ///
 /// # Errors
 /// When a program cannot be started or the machine lacks something.
-pub fn run(workspace: &Workspace, filter: Option<&str>) -> Result<ExitCode> {
+pub fn run(workspace: &Workspace, filter: Option<&str>, spin: Option<&Path>) -> Result<ExitCode> {
     let mut tally = Tally::default();
     let mut repeat = match checks(workspace) {
-        Ok(()) => tests(workspace, filter, &mut tally, |line| println!("{line}"))?,
+        Ok(()) => {
+            let mut command = tested(workspace, filter);
+            if let Some(spin) = spin {
+                command.env(SPIN, std::path::absolute(spin)?);
+            }
+            tests(workspace, command, &mut tally, |line| println!("{line}"))?
+        }
         Err(error) => {
             let failed: Failed = error.downcast()?;
             tally.fail_otherwise();
@@ -72,7 +82,13 @@ fn checks(workspace: &Workspace) -> Result<()> {
     deciders.args(packages());
     step("lints of the deciders", strict(&mut deciders))?;
     let mut spin = workspace.cargo("clippy");
-    spin.args(["--profile", "guest", "--target", SPIN, "--lib"]);
+    spin.args([
+        "--profile",
+        "guest",
+        "--target",
+        prerequisites::SPIN,
+        "--lib",
+    ]);
     for (prefix, names) in [("kgents", &DOORS), ("kgents-guest", &GUESTS)] {
         spin.args(
             names
@@ -93,21 +109,26 @@ fn strict(command: &mut Command) -> &mut Command {
     command.args(["--", "-D", "warnings"])
 }
 
-/// Run all tests and show what a person should see; the command that repeats the
-/// first failure, if there is one.
-fn tests(
-    workspace: &Workspace,
-    filter: Option<&str>,
-    tally: &mut Tally,
-    show: impl Fn(&str),
-) -> Result<Option<String>> {
-    headline("tests");
+/// The command that runs all tests, or those whose name contains `filter`.
+fn tested(workspace: &Workspace, filter: Option<&str>) -> Command {
     let mut command = workspace.cargo("test");
     // Every target that has tests; examples without any are not built for it.
     command.args(["--release", "--workspace", "--tests"]);
     command.args(["--no-fail-fast", "--"]);
     command.arg("--show-output");
     command.args(filter);
+    command
+}
+
+/// Run all tests and show what a person should see; the command that repeats the
+/// first failure, if there is one.
+fn tests(
+    workspace: &Workspace,
+    mut command: Command,
+    tally: &mut Tally,
+    show: impl Fn(&str),
+) -> Result<Option<String>> {
+    headline("tests");
     let mut child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -202,7 +223,7 @@ mod unit {
              #[test] fn absent() { println!(\"skipped: kind: not installed\") }",
         );
         let mut tally = Tally::default();
-        let repeat = tests(&workspace, None, &mut tally, |_| {})
+        let repeat = tests(&workspace, tested(&workspace, None), &mut tally, |_| {})
             .unwrap()
             .unwrap();
         assert!(
@@ -218,7 +239,7 @@ mod unit {
     fn a_test_binary_that_dies_is_a_failure_to_repeat() {
         let (_folder, workspace) = project("#[test] fn dies() { std::process::abort() }");
         let mut tally = Tally::default();
-        let repeat = tests(&workspace, None, &mut tally, |_| {})
+        let repeat = tests(&workspace, tested(&workspace, None), &mut tally, |_| {})
             .unwrap()
             .unwrap();
         assert!(repeat.ends_with("--release --lib"), "{repeat}");
@@ -229,7 +250,7 @@ mod unit {
     fn tests_that_do_not_compile_are_a_failure_to_repeat() {
         let (_folder, workspace) = project("#[test] fn wrong() { missing() }");
         let mut tally = Tally::default();
-        let repeat = tests(&workspace, None, &mut tally, |_| {})
+        let repeat = tests(&workspace, tested(&workspace, None), &mut tally, |_| {})
             .unwrap()
             .unwrap();
         assert!(repeat.contains("cargo test"), "{repeat}");
@@ -241,7 +262,13 @@ mod unit {
         let (_folder, workspace) =
             project("#[test] fn fine() {} #[test] fn broken() { assert!(false) }");
         let mut tally = Tally::default();
-        let repeat = tests(&workspace, Some("fine"), &mut tally, |_| {}).unwrap();
+        let repeat = tests(
+            &workspace,
+            tested(&workspace, Some("fine")),
+            &mut tally,
+            |_| {},
+        )
+        .unwrap();
         assert_eq!(repeat, None);
         assert_eq!(tally.to_string(), "1 passed, 0 failed, 0 skipped");
     }

@@ -210,8 +210,11 @@ impl LockedApp {
                 bytes_max: BYTES_MAX,
             });
         }
-        let mut lock: LockedApp = serde_json::from_slice(json)
-            .map_err(|error| AppError::document(DOCUMENT, &error.to_string()))?;
+        let mut reader = serde_json::Deserializer::from_slice(json);
+        let told = |error: &dyn std::fmt::Display| AppError::document(DOCUMENT, &error.to_string());
+        let mut lock: LockedApp =
+            serde_path_to_error::deserialize(&mut reader).map_err(|error| told(&error))?;
+        reader.end().map_err(|error| told(&error))?;
         lock.check()?;
         lock.settle();
         Ok(lock)

@@ -73,8 +73,7 @@ fn up(args: &UpArgs, global: &Global, context: &Context) -> ExitCode {
     if let Some(admin) = args.admin {
         config.mesh.admin = admin;
     }
-    up::run(args, config, context.output)
-        .unwrap_or_else(|error| failed_to_start(error, context))
+    up::run(args, config, context.output).unwrap_or_else(|error| failed_to_start(error, context))
 }
 
 fn failed_to_start(error: anyhow::Error, context: &Context) -> ExitCode {

@@ -25,7 +25,9 @@ const LONG: Duration = Duration::from_millis(5);
 /// a flood of requests that compute costs its neighbours nothing either.
 const REMEMBERED: Duration = Duration::from_secs(1);
 
-/// How much its threads stand back, from 0 (not) to 19.
+/// How much its threads stand back, from 0 (not) to 19. Not all the way: they share
+/// locks with the others (memory, the pool), and who is put aside for long while
+/// it holds one holds everybody up.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 

@@ -49,7 +49,12 @@ pub struct UpArgs {
 pub struct SpinArgs {
     /// Run a Spin application instead of a mesh: its folder, its spin.toml, or
     /// REGISTRY/NAME:TAG
-    #[arg(long = "from", short = 'f', value_name = "APP", conflicts_with = "mesh_dir")]
+    #[arg(
+        long = "from",
+        short = 'f',
+        value_name = "APP",
+        conflicts_with = "mesh_dir"
+    )]
     pub from: Option<String>,
     /// Key-value stores and variables of the application; may be absent
     #[arg(long, value_name = "FILE", requires = "from")]

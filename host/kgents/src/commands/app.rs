@@ -57,7 +57,12 @@ fn told(reference: &Reference, digest: String, packed: &Packed, done: &str, cont
     let moved = Moved {
         reference: reference.to_string(),
         digest,
-        components: packed.lock.components.iter().map(|one| one.id.clone()).collect(),
+        components: packed
+            .lock
+            .components
+            .iter()
+            .map(|one| one.id.clone())
+            .collect(),
         bytes: packed.blobs.values().map(|bytes| bytes.len() as u64).sum(),
     };
     context.output.show(&moved, |style| {

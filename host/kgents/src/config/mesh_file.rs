@@ -242,7 +242,10 @@ mod tests {
         assert_eq!(file.agents.len(), 2);
         assert_eq!(file.limits.body, 1024);
         assert!(file.audit.strict);
-        assert_eq!(file.deciders.as_ref().unwrap().get(), "http://decide.example");
+        assert_eq!(
+            file.deciders.as_ref().unwrap().get(),
+            "http://decide.example"
+        );
         let again = serde_saphyr::to_string(&file).unwrap();
         assert_eq!(parse::<MeshFile>(&again).unwrap(), file);
     }

@@ -1,5 +1,6 @@
 //! One request and its answer, wherever it leads, bounded in size and time.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -282,20 +283,17 @@ fn message(body: &[u8]) -> String {
 }
 
 /// Whether TLS was tried and something else came back.
-fn answers_without_tls(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut error = Some(error);
-    while let Some(cause) = error {
-        // What is within an error of the system is not among its causes.
-        let within = cause
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref)
-            .and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        if matches!(within, Some(rustls::Error::InvalidMessage(_))) {
-            return true;
-        }
-        error = cause.source();
-    }
-    false
+fn answers_without_tls(error: &(dyn Error + 'static)) -> bool {
+    let found = error.downcast_ref::<rustls::Error>();
+    // What is within an error of the system is not among its causes.
+    let cause = match error.downcast_ref::<std::io::Error>() {
+        Some(system) => system
+            .get_ref()
+            .map(|within| within as &(dyn Error + 'static)),
+        None => error.source(),
+    };
+    matches!(found, Some(rustls::Error::InvalidMessage(_)))
+        || cause.is_some_and(answers_without_tls)
 }
 
 fn content_length(response: &Response<Incoming>) -> Option<u64> {
