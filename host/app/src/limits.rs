@@ -25,8 +25,9 @@ pub struct Limits {
     /// Linear memory of one instance, bytes, 64 KiB to 4 GiB. `memory = "64MiB"`; 128 MiB when
     /// not given.
     pub memory_bytes: u64,
-    /// The longest time from the arrival of a request to the last byte of its answer, at most a
-    /// day. `timeout = "30s"`; 30 s when not given.
+    /// The longest time until the head of an answer is there, and from then on the longest time in
+    /// which nothing of its body is written or taken, at most a day. `timeout = "30s"`; 30 s when
+    /// not given.
     pub timeout: Duration,
     /// How many requests one instance may serve, one after the other, 1 to a million.
     /// `reuse = 1000`; absent: a fresh instance for each request, which is Spin's rule.
