@@ -82,15 +82,12 @@ enum Command {
         #[arg(long)]
         root: Option<PathBuf>,
     },
-    /// Run the property tests with many more cases than `test` does.
-    #[command(after_help = "Example:\n  cargo xtask fuzz kgents-gateway --cases 1000000")]
-    Fuzz {
-        /// Only this crate.
-        package: Option<String>,
-        /// Cases per property; `test` runs 256.
-        #[arg(long, default_value_t = fuzz::CASES)]
-        cases: u32,
-    },
+    /// Feed a parser inputs that libFuzzer makes up, or run the property tests with
+    /// many more cases than `test` does.
+    #[command(
+        after_help = "Examples:\n  cargo xtask fuzz manifest --inputs 10000000\n  cargo xtask fuzz --package kgents-gateway --cases 1000000"
+    )]
+    Fuzz(fuzz::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -117,6 +114,6 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Install { root } => {
             install::run(&workspace, root.as_deref()).map(|()| ExitCode::SUCCESS)
         }
-        Command::Fuzz { package, cases } => fuzz::run(&workspace, package.as_deref(), cases),
+        Command::Fuzz(arguments) => fuzz::run(&workspace, &arguments),
     }
 }
