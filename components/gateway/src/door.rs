@@ -41,7 +41,12 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// that does not verify.
 #[must_use]
 pub fn bearer(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(AUTHORIZATION)?.to_str().unwrap_or_default();
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values.next()?.to_str().unwrap_or_default();
+    if values.next().is_some() {
+        // Something on the way may have looked at the other one.
+        return Some(String::new());
+    }
     let (scheme, token) = value.split_once(' ').unwrap_or_default();
     let is_bearer = scheme.eq_ignore_ascii_case("bearer");
     Some(if is_bearer {
@@ -198,9 +203,12 @@ pub enum Fault {
         /// What is wrong with it.
         why: Cow<'static, str>,
     },
-    /// No connection, or no answer.
+    /// No connection, so nothing was asked.
     #[error("the nucleus cannot be reached: {0}")]
     Unreachable(String),
+    /// The connection ended before an answer; it may have been done.
+    #[error("the nucleus went away: {0}")]
+    Lost(String),
     /// The nucleus does not take what this gateway sends.
     #[error("the nucleus answered {0}")]
     Refused(StatusCode),
@@ -223,6 +231,10 @@ impl Fault {
             Self::Unreachable(_) => (
                 "the mesh behind this gateway cannot be reached",
                 "for its operator: does the nucleus run, and is `nucleus_url` its address?",
+            ),
+            Self::Lost(_) => (
+                "the mesh behind this gateway went away before it answered",
+                "whether it was done stands in the audit trail",
             ),
             Self::Refused(StatusCode::PAYLOAD_TOO_LARGE) => return too_large(body_max),
             Self::Refused(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => (
@@ -276,6 +288,14 @@ mod tests {
                 "{value}"
             );
         }
+    }
+
+    #[test]
+    fn two_authorizations_are_none_that_verifies() {
+        let mut headers = HeaderMap::new();
+        headers.append(AUTHORIZATION, HeaderValue::from_static("Bearer a"));
+        headers.append(AUTHORIZATION, HeaderValue::from_static("Bearer b"));
+        assert_eq!(bearer(&headers).as_deref(), Some(""));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, Request, Response, header};
-use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::task::JoinError;
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 use wasmtime_wasi_http::p2::bindings::http::types::{ErrorCode, Scheme};
@@ -80,6 +80,8 @@ pub(crate) struct Call {
     pub(crate) depth: u8,
     /// Held while the request is under way.
     pub(crate) running: OwnedSemaphorePermit,
+    /// Of the component's share, held as long; calls between components have none.
+    pub(crate) share: Option<OwnedSemaphorePermit>,
 }
 
 /// A component that was loaded.
@@ -89,6 +91,9 @@ pub(crate) struct Loaded {
     pub(crate) engine: Engine,
     pub(crate) pace: Arc<Pace>,
     pub(crate) resting: Resting,
+    /// One permit for each instance of this component that may run: who has many
+    /// requests leaves room for its neighbours.
+    pub(crate) share: Arc<Semaphore>,
 }
 
 impl Loaded {
@@ -100,10 +105,15 @@ impl Loaded {
     pub(crate) async fn answer(
         self: &Arc<Self>,
         runner: &Weak<Inner>,
-        call: Call,
+        mut call: Call,
         mut stop: watch::Receiver<bool>,
     ) -> Result<Response<RunnerBody>, Failure> {
         let timeout = self.permits.limits.timeout;
+        if call.depth == 0 {
+            let waiting = Arc::clone(&self.share).acquire_owned();
+            let waited = tokio::time::timeout(timeout, waiting).await;
+            call.share = Some(waited.ok().and_then(Result::ok).ok_or(Failure::Busy)?);
+        }
         let place = self.place(call.depth).await?;
         let (sender, mut head) = oneshot::channel();
         let outbound = Outbound {
@@ -273,7 +283,7 @@ async fn work(
     head: oneshot::Sender<Head>,
 ) -> Done {
     // Held until the component has finished.
-    let _running = call.running;
+    let (_running, _share) = (call.running, call.share);
     let mut live = match loaded.live(place, outbound).await {
         Ok(live) => live,
         Err(error) => {

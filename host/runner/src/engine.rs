@@ -86,6 +86,7 @@ pub struct Engine {
     wasmtime: wasmtime::Engine,
     compatibility: Arc<str>,
     cache: Option<Arc<Cache>>,
+    instances: u32,
     places: Arc<Semaphore>,
     resting: Arc<Semaphore>,
     lane: Arc<Lane>,
@@ -121,12 +122,20 @@ impl Engine {
             cache: cache.map(Arc::new),
             places: permits(instances),
             resting: permits(RESTING_MAX),
+            instances,
             lane: Arc::new(lane),
         })
     }
 
     pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
         &self.wasmtime
+    }
+
+    /// How many instances one of so many components may run at once: all of them
+    /// when it is alone, else half, so that none can take the others' room.
+    pub(crate) fn share(&self, components: usize) -> usize {
+        let all = self.instances as usize;
+        if components < 2 { all } else { all.div_ceil(2) }
     }
 
     /// One permit for each instance that may run.

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use kgents_app::{AllowedHosts, App, Component, HttpTrigger, Router, Target, Variables};
 use tempfile::TempDir;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use wasmtime::component::Linker;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
@@ -49,6 +49,7 @@ pub(crate) async fn load(app: App, settings: RunnerSettings) -> Result<Arc<Inner
         files: Vec::new(),
     };
     let mut components = BTreeMap::new();
+    let share = engine.share(app.components.len());
     for component in &app.components {
         // What is quickly found out comes before what takes seconds.
         let permitted = permits.of(component)?;
@@ -59,6 +60,7 @@ pub(crate) async fn load(app: App, settings: RunnerSettings) -> Result<Arc<Inner
             pre,
             pace: Arc::new(Pace::new(Arc::clone(engine.lane()))),
             engine: engine.clone(),
+            share: Arc::new(Semaphore::new(share)),
         };
         components.insert(component.id.clone(), Arc::new(loaded));
     }

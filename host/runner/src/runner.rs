@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::uri::Scheme;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header};
 use http_body::Body;
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Full, StreamBody};
 use kgents_app::{App, Router, StaticResponse};
 use tempfile::TempDir;
 use tokio::sync::{Semaphore, watch};
@@ -33,6 +33,12 @@ const WELL_KNOWN: &str = "/.well-known/spin/";
 /// Requests that may be under way at once; more than any engine has places for,
 /// since some wait.
 const RUNNING_MAX: u32 = 1 << 20;
+
+/// Bodies of at most so many bytes, if they say so, are read before an instance is
+/// taken,
+const SHORT_BODY_BYTES: u64 = 64 * 1024;
+/// and for at most so long.
+const SHORT_BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Host of requests to the application itself, where the settings name none.
 const OWN_HOST: &str = "localhost";
@@ -239,10 +245,15 @@ impl Inner {
         let Ok(running) = Arc::clone(&self.running).try_acquire_owned() else {
             return refused(&Failure::Closing);
         };
+        let request = match depth {
+            0 => with_short_body(request).await,
+            _ => request,
+        };
         let call = Call {
             request,
             depth,
             running,
+            share: None,
         };
         let stop = self.stop.subscribe();
         match component.answer(&self.this, call, stop).await {
@@ -272,6 +283,28 @@ impl Inner {
             _ => plain(StatusCode::NOT_FOUND, ""),
         }
     }
+}
+
+/// The request with its body read, if that is short: before an instance is taken
+/// for it, since else who sends slowly, or never, would hold one. What breaks off
+/// or takes too long breaks off for the component, which has words for it.
+async fn with_short_body(request: Request<WasiBody>) -> Request<WasiBody> {
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if !length.is_some_and(|length| (1..=SHORT_BODY_BYTES).contains(&length)) {
+        return request;
+    }
+    let (parts, body) = request.into_parts();
+    let body = match tokio::time::timeout(SHORT_BODY_TIMEOUT, body.collect()).await {
+        Ok(Ok(whole)) => Full::new(whole.to_bytes())
+            .map_err(|never| match never {})
+            .boxed_unsync(),
+        Ok(Err(_)) | Err(_) => {
+            let broken = std::future::ready(Err(WasiError::HttpProtocolError));
+            StreamBody::new(futures_util::stream::once(broken)).boxed_unsync()
+        }
+    };
+    Request::from_parts(parts, body)
 }
 
 /// The answer of a trigger that has no component.

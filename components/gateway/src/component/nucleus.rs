@@ -111,7 +111,8 @@ fn send(request: OutgoingRequest) -> Result<FutureIncomingResponse, Fault> {
     let _ = options.set_connect_timeout(Some(CONNECT_NS));
     let _ = options.set_first_byte_timeout(Some(SILENT_NS));
     let _ = options.set_between_bytes_timeout(Some(SILENT_NS));
-    outgoing_handler::handle(request, Some(options)).map_err(|code| failed(&code))
+    outgoing_handler::handle(request, Some(options))
+        .map_err(|code| unreachable(&format!("{code:?}")))
 }
 
 async fn answered(pending: FutureIncomingResponse) -> Result<IncomingResponse, Fault> {
@@ -127,8 +128,22 @@ async fn answered(pending: FutureIncomingResponse) -> Result<IncomingResponse, F
     .await
 }
 
+/// Which errors tell that nothing was asked; after any other it may have been.
 fn failed(code: &ErrorCode) -> Fault {
-    Fault::Unreachable(format!("{code:?}"))
+    let why = format!("{code:?}");
+    match code {
+        ErrorCode::ConnectionRefused
+        | ErrorCode::ConnectionTimeout
+        | ErrorCode::DnsTimeout
+        | ErrorCode::DnsError(_)
+        | ErrorCode::DestinationNotFound
+        | ErrorCode::DestinationUnavailable
+        | ErrorCode::DestinationIpProhibited
+        | ErrorCode::DestinationIpUnroutable
+        | ErrorCode::HttpRequestDenied
+        | ErrorCode::HttpRequestUriInvalid => Fault::Unreachable(why),
+        _ => Fault::Lost(why),
+    }
 }
 
 fn unreachable(why: &str) -> Fault {

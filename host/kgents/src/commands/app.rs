@@ -119,7 +119,13 @@ pub fn failure_of_app(error: &AppError) -> Failure {
 
 fn failure_of_registry(error: &OciError) -> Failure {
     let code = format!("OCI_{}", error.code().replace('-', "_").to_uppercase());
-    Failure::new(Exit::Failed, &code, in_full(error))
+    let exit = match error {
+        OciError::Unreachable { .. } | OciError::Silent { .. } | OciError::Late { .. } => {
+            Exit::Unavailable
+        }
+        _ => Exit::Failed,
+    };
+    Failure::new(exit, &code, in_full(error))
 }
 
 /// An error and what is behind it, in one sentence.

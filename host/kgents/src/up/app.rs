@@ -12,6 +12,7 @@ use kgents_app::{App, Packed, Route, RuntimeConfig};
 use kgents_oci::Reference;
 use kgents_runner::{Engine, EngineSettings, RunError, Runner, RunnerSettings};
 use serde::Serialize;
+use sha2::Digest as _;
 use tokio::sync::watch as signal;
 
 use super::{bind, logs, serve, told_to_stop};
@@ -29,8 +30,13 @@ const LISTEN_VARIABLE: &str = "SPIN_HTTP_LISTEN_ADDR";
 const APPS_DIR: &str = "apps";
 /// Folder of compiled components in it.
 const COMPILED_DIR: &str = "compiled";
-/// How long requests under way may take to finish at the end.
-const GRACE: Duration = Duration::from_secs(10);
+/// Folder of what applications store in it, one folder each.
+const STORES_DIR: &str = "stores";
+/// Longest name that is a folder's as it stands, in bytes.
+const NAME_BYTES_MAX: usize = 64;
+/// The listener gave requests under way their time; so long components have to
+/// notice that theirs are gone.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// An application that serves.
 #[derive(Serialize)]
@@ -138,7 +144,7 @@ async fn start(
         None => RuntimeConfig::default(),
     };
     let folder = context.data_dir.join(APPS_DIR);
-    let data = folder.join(folder_name(&app.name));
+    let data = folder.join(STORES_DIR).join(folder_name(&app.name));
     for folder in [&context.data_dir, &data] {
         place::make_data_dir(folder).map_err(|error| {
             let message = format!("cannot make `{}`: {error}", folder.display());
@@ -163,10 +169,25 @@ async fn start(
         .map_err(|error| failure(&error))
 }
 
-/// An application's own folder: its name where that is fit for one.
+/// An application's own folder: its name where that is fit for one, else what is
+/// fit of it and a digest, so that no two names share one.
 fn folder_name(name: &str) -> String {
     let fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    name.chars().map(|c| if fit(c) { c } else { '_' }).collect()
+    if name.len() <= NAME_BYTES_MAX && !name.is_empty() && name.chars().all(fit) {
+        return name.to_owned();
+    }
+    let some: String = name
+        .chars()
+        .filter(|c| fit(*c))
+        .take(NAME_BYTES_MAX / 2)
+        .collect();
+    let digest = sha2::Sha256::digest(name);
+    let digest: String = digest
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("{some}.{digest}")
 }
 
 fn failure(error: &RunError) -> Failure {
@@ -209,8 +230,15 @@ mod tests {
 
     #[test]
     fn an_applications_folder_is_one_part_of_a_path_whatever_its_name() {
-        for (name, folder) in [("mesh", "mesh"), ("../a b/é", "___a_b__")] {
-            assert_eq!(folder_name(name), folder);
+        assert_eq!(folder_name("mesh-1_a"), "mesh-1_a");
+        let names = ["../a b/é", "a/b", "a b", "ab", "", ".", "..", "ä"];
+        let folders: Vec<String> = names.iter().map(|name| folder_name(name)).collect();
+        for (place, folder) in folders.iter().enumerate() {
+            assert!(
+                !folder.contains('/') && !folder.starts_with(".."),
+                "{folder}"
+            );
+            assert!(!folders.iter().skip(place + 1).any(|other| other == folder));
         }
     }
 }

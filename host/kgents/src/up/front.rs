@@ -103,6 +103,11 @@ impl Front {
     }
 
     fn ready(&self) -> Response<Body> {
+        if self.exchange.audit.is_failing() {
+            let words =
+                "the audit trail cannot be written, so nothing is done: kgents audit verify\n";
+            return text(StatusCode::SERVICE_UNAVAILABLE, words);
+        }
         let (status, words) = readiness(&self.policies.status());
         text(status, &words)
     }
