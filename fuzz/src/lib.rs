@@ -90,11 +90,14 @@ pub fn request(bytes: &[u8]) {
         headers: &headers,
     };
     match decode(&head, Bytes::copy_from_slice(body)) {
-        // What the gateway would send on is what the nucleus reads.
+        // What the gateway would send on is read by the nucleus, and as the same
+        // once the space around documents is gone.
         Ok(arrived) => {
             let carried = Carried::new(None, "http://mesh.example".to_owned(), arrived.call);
             let read = Carried::read(&carried.to_bytes());
-            assert!(read.is_ok_and(|read| read == carried), "another call");
+            let again =
+                read.map(|read| Carried::read(&read.to_bytes()).is_ok_and(|again| again == read));
+            assert_eq!(again.ok(), Some(true), "another call");
         }
         Err(refusal) => drop(refusal.reply.unary(Err(&refusal.failure))),
     }
