@@ -147,7 +147,10 @@ impl Hasher for Fingerprint {
     }
 }
 
-fn fingerprint(engine: &wasmtime::Engine) -> String {
+/// Hex SHA-256 over everything that machine code must agree on to be run by this
+/// engine; the same in every process.
+#[must_use]
+pub fn fingerprint(engine: &wasmtime::Engine) -> String {
     let mut hasher = Fingerprint(Sha256::new());
     engine.precompile_compatibility_hash().hash(&mut hasher);
     format!("{:x}", hasher.0.finalize())

@@ -1,13 +1,12 @@
 //! The wasmtime engine that applications run in: pooled memory, a tick that
 //! makes guests yield, and a bound on how many run at once.
 
-use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
+use kgents_engine::engine::fingerprint;
 use tokio::sync::Semaphore;
 use wasmtime::component::Component;
 use wasmtime::{
@@ -215,31 +214,6 @@ fn tick(engine: &EngineWeak) {
         drop(engine);
         thread::sleep(TICK);
     }
-}
-
-/// Collects the compatibility hash, which wasmtime gives as something to feed a
-/// hasher, under a hash that is the same in every process.
-struct Fingerprint(Sha256);
-
-impl Hasher for Fingerprint {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    fn finish(&self) -> u64 {
-        let digest = self.0.clone().finalize();
-        digest
-            .iter()
-            .take(8)
-            .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
-    }
-}
-
-/// Hex SHA-256 over everything that machine code must agree on to be run here.
-fn fingerprint(engine: &wasmtime::Engine) -> String {
-    let mut hasher = Fingerprint(Sha256::new());
-    engine.precompile_compatibility_hash().hash(&mut hasher);
-    format!("{:x}", hasher.0.finalize())
 }
 
 #[cfg(test)]

@@ -2,12 +2,14 @@
 //! `commands`.
 
 mod args;
+mod spin;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
 pub use args::*;
+pub use spin::*;
 
 use crate::output::{Colour, Format};
 
