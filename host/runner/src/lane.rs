@@ -21,9 +21,10 @@ use tokio::task::{JoinError, JoinHandle};
 /// computes for long: half of the tick that makes it give way.
 const LONG: Duration = Duration::from_millis(5);
 
-/// How long a component is remembered for it: its requests begin in the lane. So
-/// a flood of requests that compute costs its neighbours nothing either.
-const REMEMBERED: Duration = Duration::from_secs(1);
+/// How long a component is remembered for it, after the last time it did: its
+/// requests begin in the lane. So a flood of requests that compute costs its
+/// neighbours nothing either.
+const REMEMBERED: Duration = Duration::from_secs(10);
 
 /// How much its threads stand back, from 0 (not) to 19. Not all the way: they share
 /// locks with the others (memory, the pool), and who is put aside for long while
@@ -145,10 +146,12 @@ impl<T: Send + 'static> Paced<T> {
     }
 
     fn depart(&mut self) {
-        if let Place::Here(work) = std::mem::replace(&mut self.place, Place::Nowhere)
-            && let Some(handle) = self.pace.lane.spawn(work)
-        {
-            self.place = Place::There(handle);
+        if let Place::Here(work) = std::mem::replace(&mut self.place, Place::Nowhere) {
+            let pace = Arc::clone(&self.pace);
+            let work = Watched { pace, work };
+            if let Some(handle) = self.pace.lane.spawn(work) {
+                self.place = Place::There(handle);
+            }
         }
     }
 }
@@ -190,6 +193,26 @@ impl<T> Drop for Paced<T> {
         if let Place::There(handle) = &self.place {
             handle.abort();
         }
+    }
+}
+
+/// Work in the lane: while it goes on computing for long, its component is
+/// remembered for it.
+struct Watched<T> {
+    pace: Arc<Pace>,
+    work: Pin<Box<dyn Future<Output = T> + Send>>,
+}
+
+impl<T> Future for Watched<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        let before = computed();
+        let polled = self.work.as_mut().poll(cx);
+        if computed().saturating_sub(before) >= LONG {
+            self.pace.remember();
+        }
+        polled
     }
 }
 
@@ -251,6 +274,11 @@ mod tests {
         assert!(pace.remembered());
         let next = Paced::new(work(Duration::ZERO), &pace).await.unwrap();
         assert_eq!(next, "kgents-compute");
+        // What is short there does not keep the memory alive.
+        let at = pace.long_ms.load(Ordering::Relaxed);
+        let next = Paced::new(work(Duration::ZERO), &pace).await.unwrap();
+        assert_eq!(next, "kgents-compute");
+        assert_eq!(pace.long_ms.load(Ordering::Relaxed), at);
         let later = Pace {
             began: pace.began.checked_sub(REMEMBERED).unwrap(),
             lane: Arc::clone(&pace.lane),
