@@ -12,6 +12,13 @@ an agent's card                | user     | GET /agents/parrot/.well-known/agent
 a card without identity        | nobody   | GET /agents/parrot/.well-known/agent-card.json  | 401 |
 a card that is not there       | operator | GET /agents/nobody/.well-known/agent-card.json  | 404 |
 alive                          | nobody   | GET /healthz                                    | 200 |
+the head of the mesh's card    | nobody   | HEAD /.well-known/agent-card.json               | 200 |
+the head of an agent's card    | user     | HEAD /agents/parrot/.well-known/agent-card.json | 200 |
+the head of a hidden card      | nobody   | HEAD /agents/parrot/.well-known/agent-card.json | 401 |
+the head of the agents         | operator | HEAD /v1/agents                                 | 200 |
+the head of a task of nobody   | operator | HEAD /tasks/t-1                                 | 404 |
+the head of what is posted     | operator | HEAD /agents/parrot                             | 405 |
+alive by its head              | nobody   | HEAD /healthz                                   | 200 |
 a message                      | user     | POST /agents/parrot                             | 200 | $send hello
 a message with a slash         | user     | POST /agents/parrot/                            | 200 | $send hello
 a message over HTTP+JSON       | user     | POST /agents/parrot/message:send                | 200 | $message hello

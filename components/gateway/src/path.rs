@@ -102,7 +102,8 @@ impl Route<'_> {
     }
 }
 
-/// Finds the request by method and path. One trailing slash is ignored.
+/// Finds the request by method and path. One trailing slash is ignored. HEAD is
+/// GET whose answer leaves without its body, which is the server's business.
 ///
 /// # Errors
 /// `UnknownMethod` (404) for a path that does not exist, `MethodNotAllowed`
@@ -176,8 +177,8 @@ fn tasks<'a>(method: &Method, path: &str, rest: &'a str) -> Result<What<'a>, Ref
         (None, ..) => {}
         (Some("pushNotificationConfigs"), id, None) => {
             let fits = match id {
-                None => [Method::GET, Method::POST].contains(method),
-                Some(_) => [Method::GET, Method::DELETE].contains(method),
+                None => [Method::GET, Method::POST].contains(as_get(method)),
+                Some(_) => [Method::GET, Method::DELETE].contains(as_get(method)),
             };
             let allow = if id.is_none() {
                 "GET, POST"
@@ -207,7 +208,7 @@ fn tasks<'a>(method: &Method, path: &str, rest: &'a str) -> Result<What<'a>, Ref
     match verb {
         "cancel" => only(&Method::POST, method, What::CancelTask(id), http),
         // The proto says GET, the prose says POST.
-        "subscribe" if method == Method::GET || method == Method::POST => {
+        "subscribe" if [Method::GET, Method::POST].contains(as_get(method)) => {
             Ok(What::NotOffered(FailureKind::Unsupported))
         }
         "subscribe" => Err(not_allowed(method, "GET, POST", http())),
@@ -224,7 +225,7 @@ fn own<'a>(method: &Method, path: &str, rest: &'a str) -> Result<Route<'a>, Refu
             what,
         })
     };
-    match (rest, method) {
+    match (rest, as_get(method)) {
         ("route", &Method::POST) => route(What::Ask),
         ("route", _) => Err(not_allowed(method, "POST", rest_shape())),
         ("agents", &Method::GET) => route(What::ListAgents),
@@ -239,7 +240,7 @@ fn own<'a>(method: &Method, path: &str, rest: &'a str) -> Result<Route<'a>, Refu
             else {
                 return Err(unknown(path, rest, rest_shape()));
             };
-            let what = match *method {
+            let what = match *as_get(method) {
                 Method::GET => What::DescribeAgent,
                 Method::DELETE => What::RemoveAgent,
                 _ => return Err(not_allowed(method, "GET, DELETE", rest_shape())),
@@ -261,13 +262,22 @@ fn agent(raw: &str) -> Result<Target, Failure> {
     }
 }
 
+/// The method that decides what is asked for.
+fn as_get(method: &Method) -> &Method {
+    if method == Method::HEAD {
+        &Method::GET
+    } else {
+        method
+    }
+}
+
 fn only<'a>(
     wanted: &Method,
     method: &Method,
     what: What<'a>,
     reply: impl FnOnce() -> ReplyShape,
 ) -> Result<What<'a>, Refusal> {
-    if method == wanted {
+    if as_get(method) == wanted {
         Ok(what)
     } else {
         Err(not_allowed(method, wanted.as_str(), reply()))

@@ -773,6 +773,12 @@ fn every_path_is_classified_before_its_body() {
         ("DELETE", "/agents/a/", Err(MethodNotAllowed)),
         ("GET", "/.well-known/agent-card.json", Ok(false)),
         ("GET", "/agents/a/.well-known/agent-card.json", Ok(false)),
+        ("HEAD", "/.well-known/agent-card.json", Ok(false)),
+        ("HEAD", "/tasks/t", Ok(false)),
+        ("HEAD", "/v1/agents", Ok(false)),
+        ("HEAD", "/v1/agents/a", Ok(false)),
+        ("HEAD", "/", Err(MethodNotAllowed)),
+        ("HEAD", "/message:send", Err(MethodNotAllowed)),
         (
             "POST",
             "/.well-known/agent-card.json",

@@ -1,6 +1,6 @@
 //! What can be wrong with an application, told so that its author can mend it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::Digest;
 
@@ -26,7 +26,7 @@ impl Problem {
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     /// A file or folder could not be read.
-    #[error("cannot read `{path}` ({at})")]
+    #[error("{at}: cannot read `{path}`")]
     Read {
         /// What names the file: a field, or the argument.
         at: String,
@@ -39,8 +39,8 @@ pub enum AppError {
     /// A document is not TOML or JSON, or does not have the form of its kind.
     #[error("{document}: {problem}")]
     Document {
-        /// Which document: `spin.toml`, `locked application`, `runtime configuration`.
-        document: &'static str,
+        /// Which document: its file as it was named, else its kind: `locked application`.
+        document: String,
         /// Where and what, with the offending key.
         problem: String,
     },
@@ -127,11 +127,31 @@ impl AppError {
         }
     }
 
-    pub(crate) fn document(document: &'static str, problem: &str) -> AppError {
+    pub(crate) fn document(document: &str, problem: &str) -> AppError {
         AppError::Document {
-            document,
+            document: document.to_owned(),
             problem: printable(problem),
         }
+    }
+
+    /// The same of the document in `file`, which is a `kind`: it is named as its reader knows it.
+    pub(crate) fn in_file(mut self, file: &Path, kind: &str) -> AppError {
+        let name = printable(&file.display().to_string());
+        match &mut self {
+            AppError::Document { document, .. } => *document = name,
+            AppError::Invalid { at, .. }
+            | AppError::Unsupported { at, .. }
+            | AppError::TooLarge { at, .. } => {
+                *at = if at.as_str() == kind {
+                    name
+                } else {
+                    format!("{name}: {at}")
+                };
+            }
+            // The one tells its file already, the others are of contents.
+            AppError::Read { .. } | AppError::Digest { .. } | AppError::Missing { .. } => {}
+        }
+        self
     }
 }
 

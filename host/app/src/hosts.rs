@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use crate::names::quoted;
 use crate::template::Template;
-use crate::variables::Variables;
+use crate::variables::{Variables, environment_name};
 use crate::{AppError, Problem};
 
 /// Below this name are the components of the application itself.
@@ -286,11 +286,16 @@ impl AllowedHosts {
                 if template.is_literal() {
                     problem.at(place)
                 } else {
+                    let names: Vec<String> = template
+                        .variables()
+                        .map(|name| format!("`{name}` ({})", environment_name(None, name)))
+                        .collect();
                     AppError::invalid(
                         place,
                         format!(
-                            "with the variables put in, {} does not name hosts; it must give \
+                            "with the value of {} put in, {} does not name hosts; it must give \
                              `scheme://host` or `scheme://host:port`",
+                            names.join(", "),
                             quoted(&template.to_string())
                         ),
                     )
@@ -308,6 +313,13 @@ impl AllowedHosts {
             }
         }
         Ok(AllowedHosts { patterns })
+    }
+
+    /// Whether a request of this scheme may go anywhere.
+    pub fn allows_scheme(&self, scheme: &str) -> bool {
+        self.patterns
+            .iter()
+            .any(|pattern| pattern.scheme.allows(scheme))
     }
 
     /// Whether a request may go there. `host` as it stands in an address: a name, `127.0.0.1`,
@@ -460,6 +472,13 @@ mod tests {
     }
 
     #[test]
+    fn a_scheme_is_allowed_that_a_pattern_is_for() {
+        assert!(hosts(&["http://a", "https://b"]).allows_scheme("https"));
+        assert!(hosts(&["*://a:1"]).allows_scheme("https"));
+        assert!(!hosts(&["http://a"]).allows_scheme("https"));
+    }
+
+    #[test]
     fn entries_that_are_no_hosts_are_refused() {
         for text in [
             "",
@@ -520,7 +539,9 @@ mod tests {
         assert!(resolve("https://{{ unset }}").unwrap().is_empty());
         let error = resolve("http://{{ bad }}").unwrap_err().to_string();
         assert!(
-            error.starts_with("component.x.hosts") && !error.contains("hush"),
+            error.starts_with("component.x.hosts")
+                && error.contains("`bad` (SPIN_VARIABLE_BAD)")
+                && !error.contains("hush"),
             "{error}"
         );
     }

@@ -21,6 +21,8 @@ use crate::{AppError, Digest, component};
 
 /// The name of a manifest in a folder.
 const MANIFEST: &str = "spin.toml";
+/// What a file is that is given instead, whatever its name.
+const KIND: &str = "manifest";
 
 /// How to pack an application.
 #[derive(Debug, Clone, Default)]
@@ -54,8 +56,10 @@ impl Packed {
         } else {
             path.to_owned()
         };
-        let text = read_document(&file, manifest::DOCUMENT, manifest::BYTES_MAX)?;
-        let manifest = manifest::parse_with_profile(&text, options.profile.as_deref())?;
+        let profile = options.profile.as_deref();
+        let manifest = read_document(&file, KIND, manifest::BYTES_MAX)
+            .and_then(|text| manifest::parse_with_profile(&text, profile))
+            .map_err(|error| error.in_file(&file, KIND))?;
         let folder = match file.parent() {
             Some(folder) if folder != Path::new("") => folder.to_owned(),
             _ => PathBuf::from("."),
@@ -426,6 +430,34 @@ mod tests {
             let error = pack(&folder).unwrap_err().to_string();
             assert!(error.contains(place), "{error}");
         }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_manifest_is_told_by_the_name_that_its_file_has() {
+        let folder = folder();
+        let manifest = folder.path().join("other.toml");
+        for (text, place) in [
+            ("name = ", "other.toml: line 1: "),
+            ("name = 1", "other.toml: spin_manifest_version: "),
+            ("\u{0}", "other.toml: "),
+        ] {
+            fs::write(&manifest, text).unwrap();
+            let error = Packed::from_folder_or_manifest(&manifest, &PackOptions::default())
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(place), "{error}");
+            assert!(!error.contains("spin.toml"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_source_that_is_not_there_is_told_with_its_component_and_the_path_looked_for() {
+        let folder = folder();
+        let path = folder.path().join("target/gateway.wasm");
+        fs::remove_file(&path).unwrap();
+        let error = pack(&folder).unwrap_err().to_string();
+        let expected = format!("component.gateway.source: cannot read `{}`", path.display());
+        assert_eq!(error, expected);
     }
 
     #[test]

@@ -52,23 +52,25 @@ impl Router {
     /// itself answers.
     pub fn new(triggers: &[HttpTrigger]) -> Result<Router, AppError> {
         let mut found = routefinder::Router::new();
-        let mut taken: BTreeMap<String, &str> = BTreeMap::new();
-        for (trigger, HttpTrigger { id, route, .. }) in triggers.iter().enumerate() {
-            let Route::Path(route) = route else { continue };
-            let place = format!("trigger {}: route", quoted(id));
+        let mut taken: BTreeMap<String, &HttpTrigger> = BTreeMap::new();
+        for (index, trigger) in triggers.iter().enumerate() {
+            let Route::Path(route) = &trigger.route else {
+                continue;
+            };
+            let place = format!("{}: route", trigger.place());
             check(route).map_err(|problem| problem.at(&place))?;
-            if let Some(other) = taken.insert(shape(route), id) {
+            if let Some(other) = taken.insert(shape(route), trigger) {
                 return Err(AppError::invalid(
                     place,
                     format!(
-                        "{} is for the same paths as the route of trigger {}",
+                        "{} is for the same paths as the route of the {}",
                         quoted(route),
-                        quoted(other)
+                        other.place()
                     ),
                 ));
             }
             let destination = Destination {
-                trigger,
+                trigger: index,
                 route: route.clone(),
             };
             found

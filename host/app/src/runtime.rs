@@ -98,12 +98,12 @@ impl RuntimeConfig {
     /// Reads the file; a file that is not there is an empty configuration, because SpinKube
     /// names one whether or not there is anything to configure.
     pub fn read(path: &Path) -> Result<RuntimeConfig, AppError> {
-        match read_document(path, DOCUMENT, BYTES_MAX) {
-            Ok(text) => RuntimeConfig::parse(&text),
+        let read = read_document(path, DOCUMENT, BYTES_MAX);
+        match read.and_then(|text| RuntimeConfig::parse(&text)) {
             Err(AppError::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 Ok(RuntimeConfig::default())
             }
-            Err(error) => Err(error),
+            read => read.map_err(|error| error.in_file(path, DOCUMENT)),
         }
     }
 
@@ -409,6 +409,24 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let config = RuntimeConfig::read(&folder.path().join("runtime-config.toml")).unwrap();
         assert_eq!(config, RuntimeConfig::default());
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_file_is_told_by_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mine.toml");
+        for (text, place) in [
+            ("x = ", "mine.toml: line 1: "),
+            ("x = 1", "mine.toml: unknown key `x`"),
+            (
+                "[key_value_store.a]\ntype = 'x'",
+                "mine.toml: key_value_store.a.type: ",
+            ),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let error = RuntimeConfig::read(&path).unwrap_err().to_string();
+            assert!(error.contains(place), "{error}");
+        }
     }
 
     proptest! {

@@ -98,7 +98,7 @@ impl Variables {
 }
 
 /// The environment variable that a variable is read from.
-fn environment_name(prefix: Option<&str>, name: &str) -> String {
+pub(crate) fn environment_name(prefix: Option<&str>, name: &str) -> String {
     format!(
         "{}_{}",
         prefix.unwrap_or(ENVIRONMENT_PREFIX),

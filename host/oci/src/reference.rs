@@ -126,6 +126,9 @@ fn parse(text: &str) -> Result<Reference, String> {
         }
         None => (text, None),
     };
+    if !rest.contains('/') && is_host(rest) {
+        return Err("it is a registry, and names nothing in it".to_owned());
+    }
     let (registry, rest) = match rest.split_once('/') {
         Some((first, rest)) if is_registry(first) => (first, rest),
         _ => (DOCKER, rest),
@@ -156,6 +159,13 @@ fn parse(text: &str) -> Result<Reference, String> {
 /// Whether the first part of a reference is a registry and not a name.
 fn is_registry(first: &str) -> bool {
     first == "localhost" || first.contains(['.', ':'])
+}
+
+/// Whether a text without a slash is a registry and not a name on Docker's own,
+/// where no name of one part has a dot.
+fn is_host(text: &str) -> bool {
+    let host = text.rsplit_once(':').map_or(text, |(host, _)| host);
+    host == "localhost" || host.contains('.') || host.starts_with('[')
 }
 
 fn check_registry(registry: &str) -> Result<(), String> {
@@ -320,6 +330,10 @@ mod tests {
             ("https://ghcr.io/acme/shop", "leave out the scheme"),
             ("", "no part of a name"),
             ("ghcr.io/", "no part of a name"),
+            ("127.0.0.1:28500", "names nothing in it"),
+            ("localhost:5000", "names nothing in it"),
+            ("[::1]:5000", "names nothing in it"),
+            ("ghcr.io", "names nothing in it"),
             ("ghcr.io/Acme/shop", "small letters"),
             ("ghcr.io/acme//shop", "no part of a name"),
             ("ghcr.io/a___b", "no part of a name"),

@@ -15,7 +15,7 @@ pub enum RunError {
         detail: String,
     },
     /// The folder for compiled components cannot be used.
-    #[error("the cache folder `{folder}` cannot be made private", folder = folder.display())]
+    #[error("the cache folder `{folder}` cannot be made, or not closed to others", folder = folder.display())]
     Cache {
         /// The folder.
         folder: PathBuf,
@@ -95,8 +95,11 @@ pub enum RunError {
         /// The component's id.
         component: String,
     },
-    /// The system's certificate roots cannot be read.
-    #[error("the system's certificate roots cannot be read")]
+    /// The system's certificate roots cannot be read, and a component may need them.
+    #[error(
+        "the system's certificate roots cannot be read, and `allowed_outbound_hosts` allows \
+         `https`: install them (package `ca-certificates`)"
+    )]
     Roots(#[source] io::Error),
     /// Variables, allowed hosts or routes of the application make no sense.
     #[error(transparent)]

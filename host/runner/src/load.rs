@@ -70,7 +70,11 @@ pub(crate) async fn load(app: App, settings: RunnerSettings) -> Result<Arc<Inner
         .map(|trigger| answers(trigger, &components))
         .collect::<Result<_, _>>()?;
     let files = permits.files;
-    let client = Client::new()?;
+    // Before that no component could send such a request.
+    let tls = components
+        .values()
+        .any(|component| component.permits.hosts.allows_scheme("https"));
+    let client = Client::new(tls)?;
     Ok(Arc::new_cyclic(|this| Inner {
         name: app.name,
         version: app.version,

@@ -1,5 +1,6 @@
 //! What guests write to stdout and stderr goes to the log, line by line, with the
-//! component's name; so much per request and per second, and no more.
+//! component's name, stderr as a warning; so much per request and per second, and
+//! no more.
 
 use std::future::Future;
 use std::io;
@@ -120,6 +121,9 @@ impl Speaker {
         let (app, component) = (&*self.app, &*self.component);
         let stream = channel.name();
         match self.allowance.take(line.len(), now) {
+            Verdict::Write if channel == Channel::Stderr => {
+                tracing::warn!(target: "kgents::guest", app, component, stream, "{line}");
+            }
             Verdict::Write => {
                 tracing::info!(target: "kgents::guest", app, component, stream, "{line}");
             }

@@ -12,7 +12,7 @@ use crate::limits::Limits;
 use crate::template::Template;
 
 pub(crate) use open::no_such_component;
-pub(crate) use trigger::trigger_of;
+pub(crate) use trigger::{trigger_of, trigger_place};
 
 /// An application of which everything is there and everything is supported.
 #[derive(Debug, Clone)]

@@ -18,7 +18,7 @@ use crate::routes::Router;
 use crate::template::Template;
 use crate::{AppError, Digest, Packed, Problem};
 
-use super::trigger::trigger_of;
+use super::trigger::{trigger_of, trigger_place};
 
 impl App {
     /// Checks a packed application, with only the components of `component_ids` and the triggers
@@ -111,7 +111,7 @@ fn variables(lock: &LockedApp) -> Result<BTreeMap<String, Variable>, AppError> {
 fn triggers(lock: &LockedApp, component_ids: &[String]) -> Result<Vec<HttpTrigger>, AppError> {
     let mut triggers = Vec::with_capacity(lock.triggers.len());
     for locked in &lock.triggers {
-        let place = format!("trigger {}", quoted(&locked.id));
+        let place = trigger_place(&locked.id, &locked.trigger_config);
         if locked.trigger_type != "http" {
             return Err(AppError::unsupported(
                 place,

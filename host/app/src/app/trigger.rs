@@ -29,12 +29,53 @@ struct StaticConfig {
     body: Option<String>,
 }
 
+/// A trigger for an error, as its author knows it: by its id, or, where that was made up, by its
+/// route and component.
+pub(crate) fn trigger_place(id: &str, config: &Value) -> String {
+    let text = |key: &str| config.get(key).and_then(Value::as_str);
+    let is_private = config.get("route").is_some_and(Value::is_object);
+    let route = match text("route") {
+        Some(route) => format!("for {}", quoted(route)),
+        None if is_private => "without a route".to_owned(),
+        None => return format!("trigger {}", quoted(id)),
+    };
+    match text("component") {
+        _ if !is_made_up(id) => format!("trigger {}", quoted(id)),
+        Some(component) => format!("trigger {route} (component {})", quoted(component)),
+        None => format!("trigger {route}"),
+    }
+}
+
+/// Whether an id has the form that Spin gives to a trigger without one.
+fn is_made_up(id: &str) -> bool {
+    id.ends_with("-http-trigger")
+        || id
+            .strip_prefix("http-trigger")
+            .is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+impl HttpTrigger {
+    /// The trigger for an error; see [`trigger_place`].
+    pub(crate) fn place(&self) -> String {
+        let mut config = Map::new();
+        let route = match &self.route {
+            Route::Path(path) => path.as_str().into(),
+            Route::Private => Value::Object(Map::new()),
+        };
+        config.insert("route".to_owned(), route);
+        if let Target::Component(id) = &self.target {
+            config.insert("component".to_owned(), id.as_str().into());
+        }
+        trigger_place(&self.id, &Value::Object(config))
+    }
+}
+
 /// The HTTP trigger `id` with what is configured for it.
 ///
 /// Fails for what is unknown or makes no sense. Whether there is such a component, and whether
 /// its route is free, is for whoever knows the others.
 pub(crate) fn trigger_of(id: &str, config: &Value) -> Result<HttpTrigger, AppError> {
-    let place = format!("trigger {}", quoted(id));
+    let place = trigger_place(id, config);
     let config = Config::deserialize(config)
         .map_err(|error| AppError::invalid(&place, error.to_string()))?;
     check_executor(config.executor.as_ref(), &place)?;
@@ -151,6 +192,30 @@ mod tests {
         assert_eq!(response, expected);
         let private = json!({"component": "web", "route": {"private": true}});
         assert_eq!(trigger_of("t", &private).unwrap().route, Route::Private);
+    }
+
+    #[test]
+    fn a_trigger_whose_id_was_made_up_is_told_by_its_route_and_component() {
+        for (id, config, place) in [
+            ("front", json!({"route": "/a"}), "trigger `front`"),
+            ("http-trigger1", json!({"route": "/a"}), "trigger for `/a`"),
+            (
+                "web-http-trigger",
+                json!({"route": "/a", "component": "web"}),
+                "trigger for `/a` (component `web`)",
+            ),
+            (
+                "http-trigger2",
+                json!({"route": {"private": true}, "component": "web"}),
+                "trigger without a route (component `web`)",
+            ),
+            ("http-trigger3", json!([]), "trigger `http-trigger3`"),
+        ] {
+            assert_eq!(trigger_place(id, &config), place);
+        }
+        let private = json!({"route": {"private": true}, "component": "web"});
+        let trigger = trigger_of("http-trigger2", &private).unwrap();
+        assert_eq!(trigger.place(), trigger_place("http-trigger2", &private));
     }
 
     #[test]

@@ -36,13 +36,12 @@ pub(crate) enum Mount {
 /// Reads a text file of at most `bytes_max` bytes.
 pub(crate) fn read_document(
     path: &Path,
-    document: &'static str,
+    document: &str,
     bytes_max: u64,
 ) -> Result<String, AppError> {
     let bytes = read(path, document, bytes_max)?;
     String::from_utf8(bytes.into()).map_err(|error| {
-        let path = path.display();
-        let problem = format!("`{path}` is not UTF-8 text ({})", error.utf8_error());
+        let problem = format!("is not UTF-8 text ({})", error.utf8_error());
         AppError::document(document, &problem)
     })
 }

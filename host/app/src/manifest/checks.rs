@@ -10,7 +10,7 @@ use super::schema::{
 };
 use super::{Manifest, ManifestComponent, ManifestTrigger, Source};
 use crate::AppError;
-use crate::app::trigger_of;
+use crate::app::{trigger_of, trigger_place};
 use crate::files::Mount;
 use crate::hosts::AllowedHosts;
 use crate::lock::LockedVariable;
@@ -169,7 +169,7 @@ fn triggers(
         let component = config.get("component").and_then(Value::as_str);
         if let Some(component) = component.filter(|name| !components.contains_key(*name)) {
             return Err(AppError::invalid(
-                format!("trigger {}: component", quoted(id)),
+                format!("{}: component", trigger_place(id, config)),
                 format!(
                     "there is no component {}; add it as `[component.NAME]`",
                     quoted(component)
@@ -195,19 +195,6 @@ fn trigger(
     component: Option<String>,
     table: HttpTable,
 ) -> Result<ManifestTrigger, AppError> {
-    let place = format!("trigger {}", quoted(&id));
-    for (key, value) in [
-        ("components", &table.components),
-        ("dependencies", &table.dependencies),
-    ] {
-        if value.is_some() {
-            return Err(AppError::unsupported(
-                format!("{place}: {key}"),
-                "components around a component (middleware)",
-                "compose them beforehand",
-            ));
-        }
-    }
     let mut config = Map::new();
     if let Some(component) = component {
         config.insert("component".to_owned(), component.into());
@@ -235,6 +222,18 @@ fn trigger(
         config.insert("executor".to_owned(), Value::Object(written));
     }
     let config = Value::Object(config);
+    for (key, value) in [
+        ("components", &table.components),
+        ("dependencies", &table.dependencies),
+    ] {
+        if value.is_some() {
+            return Err(AppError::unsupported(
+                format!("{}: {key}", trigger_place(&id, &config)),
+                "components around a component (middleware)",
+                "compose them beforehand",
+            ));
+        }
+    }
     // What is said of a trigger in a lock holds for one in a manifest.
     trigger_of(&id, &config)?;
     Ok(ManifestTrigger { id, config })
@@ -263,8 +262,8 @@ fn apply_profile(
             continue;
         };
         found = true;
-        if let Some(source) = overrides.source {
-            component.source = source;
+        if overrides.source.is_some() {
+            component.source = overrides.source;
         }
         component.environment.extend(overrides.environment);
         component.dependencies.extend(overrides.dependencies);
@@ -315,7 +314,7 @@ fn component(
         },
     });
     Ok(ManifestComponent {
-        source: source(&table.source, &format!("{place}.source"))?,
+        source: source(table.source.as_ref(), &format!("{place}.source"))?,
         description: table.description.clone(),
         variables: table.variables.clone(),
         environment: table.environment.clone(),
@@ -357,7 +356,16 @@ fn refuse_unsupported(table: &ComponentTable, place: &str) -> Result<(), AppErro
     }
 }
 
-pub(super) fn source(source: &TextOr<SourceTable>, place: &str) -> Result<Source, AppError> {
+pub(super) fn source(
+    source: Option<&TextOr<SourceTable>>,
+    place: &str,
+) -> Result<Source, AppError> {
+    let Some(source) = source else {
+        return Err(AppError::invalid(
+            place,
+            "is not there; write the path of a WebAssembly file",
+        ));
+    };
     match source {
         TextOr::Text(path) if path.is_empty() => Err(AppError::invalid(
             place,

@@ -209,7 +209,10 @@ fn component_as_dependency(
         .map(|(key, _)| key)
         .collect();
     if own.is_empty() {
-        return source(&table.source, &format!("component.{dependency}.source"));
+        return source(
+            table.source.as_ref(),
+            &format!("component.{dependency}.source"),
+        );
     }
     Err(AppError::invalid(
         place,

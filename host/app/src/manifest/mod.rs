@@ -19,7 +19,8 @@ use crate::names::{DependencyName, quoted};
 /// A manifest over this is a mistake.
 pub(crate) const BYTES_MAX: u64 = 1 << 20;
 
-pub(crate) const DOCUMENT: &str = "spin.toml";
+/// What it is called where nobody said which file it is.
+const DOCUMENT: &str = "spin.toml";
 
 /// A manifest that is well formed, with a name for each trigger and component.
 ///
@@ -116,6 +117,10 @@ fn check_version(table: &toml::Table) -> Result<(), AppError> {
     let hint = "version 2 is read: `spin doctor` updates a manifest of version 1";
     match table.get(FIELD) {
         Some(toml::Value::Integer(2)) => Ok(()),
+        Some(toml::Value::String(version)) if version.trim() == "2" => Err(AppError::invalid(
+            FIELD,
+            "is a text and has to be a number; write `spin_manifest_version = 2`",
+        )),
         Some(toml::Value::String(version)) => {
             Err(AppError::unsupported(FIELD, quoted(version), hint))
         }
@@ -136,11 +141,7 @@ fn check_version(table: &toml::Table) -> Result<(), AppError> {
 }
 
 /// The complaint and its line, without the text of the line: it may hold a secret.
-pub(crate) fn document_error(
-    document: &'static str,
-    text: &str,
-    error: &toml::de::Error,
-) -> AppError {
+pub(crate) fn document_error(document: &str, text: &str, error: &toml::de::Error) -> AppError {
     let line = error
         .span()
         .and_then(|span| text.get(..span.start))

@@ -113,7 +113,8 @@ pub(crate) struct ExecutorTable {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ComponentTable {
-    pub source: TextOr<SourceTable>,
+    /// Required; asked for where the component's name is known.
+    pub source: Option<TextOr<SourceTable>>,
     #[serde(default)]
     pub description: String,
     #[serde(default)]

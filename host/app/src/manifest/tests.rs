@@ -155,6 +155,10 @@ fn other_versions_are_refused_with_a_hint() {
     );
     check_refused("spin_manifest_version = \"1\"", &["`1`", "spin doctor"]);
     check_refused("spin_manifest_version = 3", &["version 3"]);
+    check_refused(
+        "spin_manifest_version = \"2\"",
+        &["is a text", "write `spin_manifest_version = 2`"],
+    );
     check_refused("spin_manifest_version = [2]", &["write `2`"]);
     check_refused("name = \"x\"", &["spin_manifest_version = 2"]);
     check_refused("name = ", &["spin.toml", "line 1"]);
@@ -232,7 +236,10 @@ fn what_is_not_supported_is_refused_by_name_with_a_hint() {
     check_refused(&wagi, &["executor", "`wagi`"]);
     check_refused(
         &format!("{HEAD}{WEB}[trigger.http.dependencies]\nmiddleware = []\n"),
-        &["`web-http-trigger`: dependencies", "middleware"],
+        &[
+            "trigger for `/...` (component `web`): dependencies",
+            "middleware",
+        ],
     );
     check_refused(&format!("{HEAD}{WEB}components = {{}}\n"), &["components"]);
 }
@@ -241,7 +248,7 @@ fn what_is_not_supported_is_refused_by_name_with_a_hint() {
 fn what_does_not_fit_together_is_refused_at_its_place() {
     check_refused(
         &format!("{HEAD}{WEB}"),
-        &["`web-http-trigger`", "[component.NAME]"],
+        &["trigger for `/...` (component `web`)", "[component.NAME]"],
     );
     check_refused(
         &format!("{}trigger = {{}}\n{}", &HEAD[..26], &HEAD[26..]),
@@ -258,6 +265,10 @@ fn what_does_not_fit_together_is_refused_at_its_place() {
     check_refused(
         &web("").replace("\"web.wasm\"", "\"\""),
         &["component.web.source"],
+    );
+    check_refused(
+        &web("[component.other]\ndescription = \"x\""),
+        &["component.other.source", "is not there"],
     );
     check_refused(
         &web("").replace("\"/...\"", "\"x\""),

@@ -29,7 +29,7 @@ pub struct UpArgs {
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<Address>,
     /// Where /metrics is served [default: from mesh.yaml]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", conflicts_with = "from")]
     pub admin: Option<Address>,
     /// Serve only gateways (/v1/exchange), for a front door under Spin, and print
     /// the variables to start that with

@@ -180,6 +180,30 @@ mod tests {
     }
 
     #[test]
+    fn options_of_a_mesh_and_of_a_spin_application_are_not_mixed() {
+        for (line, words) in [
+            ("up --component-id web", ["required", "--from <APP>"]),
+            (
+                "up --runtime-config-file r.toml",
+                ["required", "--from <APP>"],
+            ),
+            ("up --insecure", ["required", "--from <APP>"]),
+            ("up -f app --admin 127.0.0.1:1", ["--admin", "--from <APP>"]),
+            (
+                "up -f app --gateway-only",
+                ["--gateway-only", "--from <APP>"],
+            ),
+            ("up -f app my-mesh", ["MESH_DIR", "--from <APP>"]),
+        ] {
+            let line = std::iter::once("kgents").chain(line.split(' '));
+            let error = Cli::try_parse_from(line).unwrap_err().to_string();
+            for word in words {
+                assert!(error.contains(word), "no {word} in {error}");
+            }
+        }
+    }
+
+    #[test]
     fn every_command_shows_an_example() {
         fn visit(command: &clap::Command) {
             let help = command

@@ -36,6 +36,7 @@ pub async fn run(command: AppCommand, context: &Context) -> Result<Exit, Failure
 
 async fn push(args: &AppPushArgs, context: &Context) -> Result<Exit, Failure> {
     let reference = reference(&args.reference)?;
+    check_is_no_digest(&reference)?;
     let packed = pack(&args.from)?;
     let settings = settings(args.insecure, context);
     let digest = kgents_oci::push(&packed, &reference, &settings)
@@ -51,6 +52,17 @@ async fn pull(args: &AppPullArgs, context: &Context) -> Result<Exit, Failure> {
     let digest = pulled.digest.to_string();
     told(&reference, digest, &pulled.packed, "pulled", context);
     Ok(Exit::Done)
+}
+
+/// What is pushed is named by a tag.
+fn check_is_no_digest(reference: &Reference) -> Result<(), Failure> {
+    if reference.digest().is_none() {
+        return Ok(());
+    }
+    let message = format!("push takes a tag and no digest, and `{reference}` names one");
+    Err(Failure::new(Exit::Usage, "REFERENCE", message).hint(
+        "push to REGISTRY/NAME:TAG; the digest follows from what is pushed, and is shown then",
+    ))
 }
 
 fn told(reference: &Reference, digest: String, packed: &Packed, done: &str, context: &Context) {
@@ -114,7 +126,15 @@ pub fn reference(text: &str) -> Result<Reference, Failure> {
 /// An application that cannot be used, as a command's failure.
 pub fn failure_of_app(error: &AppError) -> Failure {
     let code = format!("APP_{}", error.code().replace('-', "_").to_uppercase());
-    Failure::new(Exit::Failed, &code, in_full(error))
+    let failure = Failure::new(Exit::Failed, &code, in_full(error));
+    match error {
+        AppError::Read { at, source, .. }
+            if at.starts_with("component.") && source.kind() == std::io::ErrorKind::NotFound =>
+        {
+            failure.hint("build the component first (`spin build`), or correct its path")
+        }
+        _ => failure,
+    }
 }
 
 fn failure_of_registry(error: &OciError) -> Failure {
@@ -125,7 +145,13 @@ fn failure_of_registry(error: &OciError) -> Failure {
         }
         _ => Exit::Failed,
     };
-    Failure::new(exit, &code, in_full(error))
+    let failure = Failure::new(exit, &code, in_full(error));
+    match error {
+        OciError::Digest { .. } => failure.hint(
+            "if you named that digest: `kgents app pull REGISTRY/NAME:TAG` tells which the tag has",
+        ),
+        _ => failure,
+    }
 }
 
 /// An error and what is behind it, in one sentence.
@@ -154,4 +180,29 @@ fn settings(insecure: bool, context: &Context) -> Settings {
 
 fn cache_dir(context: &Context) -> PathBuf {
     context.data_dir.join(CACHE_DIR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_pushed_is_named_by_a_tag() {
+        let named = |text: &str| reference(text).and_then(|named| check_is_no_digest(&named));
+        assert!(named("127.0.0.1:5000/mesh:dev").is_ok());
+        let digest = "0".repeat(64);
+        let failure = named(&format!("127.0.0.1:5000/mesh@sha256:{digest}")).unwrap_err();
+        assert!(failure.message.contains(&digest), "{}", failure.message);
+        assert!(failure.hint.is_some_and(|hint| hint.contains(":TAG")));
+    }
+
+    #[test]
+    fn a_registry_without_a_name_in_it_is_no_reference() {
+        let failure = reference("127.0.0.1:28500").unwrap_err();
+        assert!(
+            failure.message.contains("REGISTRY/NAME:TAG"),
+            "{}",
+            failure.message
+        );
+    }
 }

@@ -191,7 +191,13 @@ fn folder_name(name: &str) -> String {
 }
 
 fn failure(error: &RunError) -> Failure {
-    Failure::new(Exit::Failed, "APP_RUN", app::in_full(error))
+    let failure = Failure::new(Exit::Failed, "APP_RUN", app::in_full(error));
+    match error {
+        RunError::Store { .. } | RunError::Cache { .. } => failure.hint(
+            "name a data folder that can be written to and that no other process uses: --data DIR",
+        ),
+        _ => failure,
+    }
 }
 
 fn serving(app: &App, address: SocketAddr) -> Serving {
@@ -227,6 +233,24 @@ fn announce(serving: &Serving, output: Output) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_store_or_cache_that_cannot_be_opened_is_told_with_the_option_that_names_another() {
+        let path = std::path::PathBuf::from("/data/key-value.redb");
+        let store = RunError::Store {
+            path: path.clone(),
+            detail: "no".to_owned(),
+        };
+        let cache = RunError::Cache {
+            folder: path,
+            source: std::io::ErrorKind::ReadOnlyFilesystem.into(),
+        };
+        for error in [store, cache] {
+            let failure = failure(&error);
+            let hint = failure.hint.unwrap_or_default();
+            assert!(hint.contains("--data DIR"), "{hint}");
+        }
+    }
 
     #[test]
     fn an_applications_folder_is_one_part_of_a_path_whatever_its_name() {

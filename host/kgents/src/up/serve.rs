@@ -1,7 +1,8 @@
 //! Sockets: accepts connections, HTTP/1.1 and HTTP/2 without TLS, until told
 //! to stop; then lets what is under way finish.
 
-use http::{Request, Response};
+use http::{HeaderValue, Method, Request, Response, header};
+use http_body_util::{Either, Empty};
 use hyper::body::{Body, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -75,9 +76,10 @@ where
         // Small answers must not wait for acknowledgements.
         let _ = socket.set_nodelay(true);
         let answer = answer.clone();
-        let service = service_fn(move |request| {
+        let service = service_fn(move |request: Request<Incoming>| {
+            let is_head = request.method() == Method::HEAD;
             let answering = answer(request, caller);
-            async move { Ok::<_, Infallible>(answering.await) }
+            async move { Ok::<_, Infallible>(sent(answering.await, is_head)) }
         });
         let (server, watcher) = (Arc::clone(&server), graceful.watcher());
         let mut stopping = stop.clone();
@@ -103,6 +105,23 @@ where
     {
         tracing::warn!("some calls did not finish in time and are cut off");
     }
+}
+
+/// What leaves of an answer: to HEAD its head alone, with the length that the
+/// body would have. Over HTTP/2 the body would be sent otherwise.
+fn sent<B: Body>(response: Response<B>, is_head: bool) -> Response<Either<B, Empty<B::Data>>> {
+    if !is_head {
+        return response.map(Either::Left);
+    }
+    let length = response.body().size_hint().exact();
+    let mut response = response.map(|_| Either::Right(Empty::new()));
+    if let Some(length) = length {
+        let headers = response.headers_mut();
+        headers
+            .entry(header::CONTENT_LENGTH)
+            .or_insert_with(|| HeaderValue::from(length));
+    }
+    response
 }
 
 /// The next connection, once there is room for it.
@@ -144,5 +163,23 @@ async fn speaks(socket: &TcpStream) -> std::io::Result<bool> {
         }
         // What was seen stays there, so there is nothing to be woken by.
         tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use http_body_util::Full;
+
+    #[test]
+    fn an_answer_to_head_has_the_length_of_its_body_and_not_the_body() {
+        let answer = || Response::new(Full::new(Bytes::from_static(b"card")));
+        let head = sent(answer(), true);
+        assert!(head.body().is_end_stream());
+        assert_eq!(head.headers().get(header::CONTENT_LENGTH).unwrap(), "4");
+        let get = sent(answer(), false);
+        assert_eq!(get.body().size_hint().exact(), Some(4));
+        assert!(get.headers().is_empty());
     }
 }

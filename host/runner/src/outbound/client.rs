@@ -54,17 +54,30 @@ pub(crate) struct Client {
 }
 
 impl Client {
+    /// `tls` when requests over `https` are sent; without, the system's certificate
+    /// roots are not looked for, and nobody is trusted.
+    ///
     /// # Errors
-    /// [`RunError::Roots`] when the system's certificate roots cannot be read.
-    pub(crate) fn new() -> Result<Self, RunError> {
+    /// [`RunError::Roots`] when they are needed and cannot be read.
+    pub(crate) fn new(tls: bool) -> Result<Self, RunError> {
         let mut http = HttpConnector::new_with_resolver(Resolver(GaiResolver::new()));
         http.enforce_http(false);
         http.set_nodelay(true);
         // The provider is named, since a process may hold more than one.
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let https = HttpsConnectorBuilder::new()
-            .with_provider_and_native_roots(provider)
-            .map_err(RunError::Roots)?
+        let https = if tls {
+            HttpsConnectorBuilder::new()
+                .with_provider_and_native_roots(provider)
+                .map_err(RunError::Roots)?
+        } else {
+            let trusting_nobody = rustls::ClientConfig::builder_with_provider(provider)
+                .with_safe_default_protocol_versions()
+                .map_err(|error| RunError::Roots(io::Error::other(error)))?
+                .with_root_certificates(rustls::RootCertStore::empty())
+                .with_no_client_auth();
+            HttpsConnectorBuilder::new().with_tls_config(trusting_nobody)
+        };
+        let https = https
             .https_or_http()
             .enable_http1()
             .enable_http2()
@@ -317,7 +330,7 @@ mod tests {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             listener.local_addr().unwrap().port()
         };
-        let client = Client::new().unwrap();
+        let client = Client::new(false).unwrap();
         let sent = client.send(
             request(&format!("http://127.0.0.1:{port}/")),
             RequestOptions::default(),
@@ -330,7 +343,7 @@ mod tests {
     async fn a_host_that_never_answers_costs_only_the_guests_patience() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
-        let client = Client::new().unwrap();
+        let client = Client::new(false).unwrap();
         let sent = client.send(request(&url), patience(Duration::from_millis(50)));
         let error = sent.await.map(|_| ()).unwrap_err();
         assert!(matches!(error, Error::ConnectionReadTimeout), "{error:?}");

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use redb::backends::InMemoryBackend;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
+use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition, TableError};
 use tokio::sync::oneshot;
 
 use super::Keys;
@@ -62,7 +62,15 @@ impl File {
             }
             None => builder.create_with_backend(InMemoryBackend::new()),
         };
-        let database = Arc::new(database.map_err(|error| failed(error.to_string()))?);
+        let database = database.map_err(|error| {
+            failed(match error {
+                DatabaseError::DatabaseAlreadyOpen => {
+                    "another process has it open, and a store is for one at a time".to_owned()
+                }
+                error => error.to_string(),
+            })
+        })?;
+        let database = Arc::new(database);
         let (writes, queue) = channel();
         let written = Arc::clone(&database);
         thread::Builder::new()
@@ -259,10 +267,10 @@ mod tests {
         let path = folder.path().join("new").join("store.redb");
         let file = Arc::new(File::open(Some(&path)).unwrap());
         put(&space(&file, "app", "default"), "k", b"v").await;
-        assert!(matches!(
-            File::open(Some(&path)),
-            Err(RunError::Store { .. })
-        ));
+        let second = File::open(Some(&path)).map(|_| ()).unwrap_err();
+        assert!(matches!(second, RunError::Store { .. }));
+        let told = second.to_string();
+        assert!(told.contains("another process has it open"), "{told}");
         drop(file);
         // The writer lets go of the file a moment after the last store.
         let again = loop {
