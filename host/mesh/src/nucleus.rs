@@ -81,9 +81,9 @@ pub enum Error {
     /// A card of our own.
     #[error(transparent)]
     Card(#[from] Failure),
-    /// The system's certificates.
-    #[error("the system's certificate roots cannot be read")]
-    Roots(#[source] std::io::Error),
+    /// TLS for calls to agents.
+    #[error("TLS cannot be set up")]
+    Tls(#[source] std::io::Error),
 }
 
 impl Error {
@@ -96,7 +96,7 @@ impl Error {
             Self::Identity(error) => error.code(),
             Self::Policy(error) => error.code(),
             Self::Card(failure) => failure.kind.code(),
-            Self::Roots(_) => "certificate-roots",
+            Self::Tls(_) => "tls",
         }
     }
 }
@@ -145,7 +145,7 @@ impl Nucleus {
                 Arc::clone(&state.authority),
                 Arc::clone(&clock),
             )
-            .map_err(Error::Roots)?,
+            .map_err(Error::Tls)?,
         );
         let health = Arc::new(Health::new(
             deciders.health.clone(),

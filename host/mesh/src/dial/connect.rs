@@ -6,6 +6,8 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use hyper_util::rt::TokioIo;
+use rustls::crypto::CryptoProvider;
+use rustls::{ClientConfig, RootCertStore};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -28,10 +30,12 @@ pub(super) struct Judged {
     allow: Arc<Allow>,
 }
 
-/// A connector that gives up on an address after `connect`.
+/// A connector that gives up on an address after `connect`. Where the system has no
+/// certificate roots, as in the smallest containers, nobody is trusted over TLS and
+/// the log says so; plain addresses need none.
 ///
 /// # Errors
-/// When the system's certificate roots cannot be read.
+/// When TLS cannot be set up at all.
 pub(super) fn connector(allow: Arc<Allow>, connect: Duration) -> io::Result<Connector> {
     let mut http = HttpConnector::new_with_resolver(Judged {
         resolver: GaiResolver::new(),
@@ -42,11 +46,26 @@ pub(super) fn connector(allow: Arc<Allow>, connect: Duration) -> io::Result<Conn
     http.set_connect_timeout(Some(connect));
     // The provider is named, since a process may hold more than one.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    Ok(HttpsConnectorBuilder::new()
-        .with_provider_and_native_roots(provider)?
-        .https_or_http()
-        .enable_http1()
-        .wrap_connector(http))
+    let rooted = HttpsConnectorBuilder::new().with_provider_and_native_roots(Arc::clone(&provider));
+    let tls = match rooted {
+        Ok(rooted) => rooted,
+        Err(error) => {
+            tracing::warn!(
+                %error,
+                "no certificate roots: agents at https addresses cannot be called; install ca-certificates"
+            );
+            HttpsConnectorBuilder::new().with_tls_config(trusting_nobody(provider)?)
+        }
+    };
+    Ok(tls.https_or_http().enable_http1().wrap_connector(http))
+}
+
+fn trusting_nobody(provider: Arc<CryptoProvider>) -> io::Result<ClientConfig> {
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth())
 }
 
 impl Service<Name> for Judged {

@@ -66,7 +66,7 @@ impl Dialler {
     /// A dialler that reaches what `allow` says.
     ///
     /// # Errors
-    /// When the system's certificate roots cannot be read.
+    /// When TLS cannot be set up at all.
     pub fn new(
         allow: Allow,
         timeouts: Timeouts,
