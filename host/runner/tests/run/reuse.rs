@@ -47,15 +47,14 @@ async fn an_instance_serves_as_many_requests_as_it_may() {
 
 #[tokio::test]
 async fn an_instance_that_failed_serves_nobody_again() {
-    let runner = run(vec![reused(1000)], settings()).await;
     for path in ["trap", "loop", "allocate", "sleep?n=100000", "drop"] {
+        // One each: who computed for long goes on in other threads for a while, and
+        // then there may be several instances that rest.
+        let runner = run(vec![reused(1000)], settings()).await;
         count_after_rest(&runner, "2").await;
         let (status, _) = answer(&runner, &format!("/hostile/{path}")).await;
         assert!(status.is_server_error(), "{path}");
         assert_eq!(count(&runner).await, "1", "{path}");
-        // Back to an instance of which nothing is known.
-        let runner_again = answer(&runner, "/hostile/trap").await;
-        assert!(runner_again.0.is_server_error());
     }
 }
 
