@@ -32,15 +32,24 @@ struct StaticConfig {
 /// A trigger for an error, as its author knows it: by its id, or, where that was made up, by its
 /// route and component.
 pub(crate) fn trigger_place(id: &str, config: &Value) -> String {
-    let text = |key: &str| config.get(key).and_then(Value::as_str);
-    let is_private = config.get("route").is_some_and(Value::is_object);
-    let route = match text("route") {
-        Some(route) => format!("for {}", quoted(route)),
-        None if is_private => "without a route".to_owned(),
-        None => return format!("trigger {}", quoted(id)),
-    };
-    match text("component") {
-        _ if !is_made_up(id) => format!("trigger {}", quoted(id)),
+    let component = config.get("component").and_then(Value::as_str);
+    match config.get("route") {
+        Some(Value::String(route)) => told(id, Some(route), component),
+        Some(Value::Object(_)) => told(id, None, component),
+        _ => format!("trigger {}", quoted(id)),
+    }
+}
+
+/// `route` is `None` for a trigger that is private.
+fn told(id: &str, route: Option<&str>, component: Option<&str>) -> String {
+    if !is_made_up(id) {
+        return format!("trigger {}", quoted(id));
+    }
+    let route = route.map_or_else(
+        || "without a route".to_owned(),
+        |route| format!("for {}", quoted(route)),
+    );
+    match component {
         Some(component) => format!("trigger {route} (component {})", quoted(component)),
         None => format!("trigger {route}"),
     }
@@ -57,16 +66,15 @@ fn is_made_up(id: &str) -> bool {
 impl HttpTrigger {
     /// The trigger for an error; see [`trigger_place`].
     pub(crate) fn place(&self) -> String {
-        let mut config = Map::new();
         let route = match &self.route {
-            Route::Path(path) => path.as_str().into(),
-            Route::Private => Value::Object(Map::new()),
+            Route::Path(path) => Some(path.as_str()),
+            Route::Private => None,
         };
-        config.insert("route".to_owned(), route);
-        if let Target::Component(id) = &self.target {
-            config.insert("component".to_owned(), id.as_str().into());
-        }
-        trigger_place(&self.id, &Value::Object(config))
+        let component = match &self.target {
+            Target::Component(id) => Some(id.as_str()),
+            Target::Static(_) => None,
+        };
+        told(&self.id, route, component)
     }
 }
 
