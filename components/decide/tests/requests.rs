@@ -62,6 +62,14 @@ fn every_bad_request_has_the_error_of_the_table() {
 }
 
 #[test]
+fn head_is_answered_as_get_is() {
+    for path in ["/v1/decide", "/v1/decide/health/schema"] {
+        assert_eq!(ask("HEAD", path, b""), ask("GET", path, b""), "{path}");
+    }
+    assert_eq!(ask("HEAD", "/v1/decide/health", b"").status, 405);
+}
+
+#[test]
 fn every_function_is_in_the_table_and_in_the_list() {
     let list = json(&ask("GET", "/v1/decide", b""));
     let listed = list.get("deciders").and_then(Value::as_array).unwrap();

@@ -152,21 +152,23 @@ impl Engine {
         &self.lane
     }
 
-    /// Machine code for a component: from the cache if it can be trusted, else
+    /// Machine code for the component `id`: from the cache if it can be trusted, else
     /// compiled now (and kept there). Takes up to seconds; call it where blocking
     /// is allowed.
     ///
     /// # Errors
     /// What wasmtime says of the component.
-    pub(crate) fn compile(&self, wasm: &[u8]) -> wasmtime::Result<Component> {
-        let Some(cache) = &self.cache else {
-            return Component::from_binary(&self.wasmtime, wasm);
-        };
-        if let Some(component) = cache.load(&self.wasmtime, &self.compatibility, wasm) {
+    pub(crate) fn compile(&self, id: &str, wasm: &[u8]) -> wasmtime::Result<Component> {
+        let kept = self.cache.as_deref();
+        let known = kept.and_then(|kept| kept.load(&self.wasmtime, &self.compatibility, wasm));
+        if let Some(component) = known {
             return Ok(component);
         }
+        tracing::info!(component = id, bytes = wasm.len(), "compiling");
         let component = Component::from_binary(&self.wasmtime, wasm)?;
-        cache.store(&component, &self.compatibility, wasm);
+        if let Some(kept) = kept {
+            kept.store(&component, &self.compatibility, wasm);
+        }
         Ok(component)
     }
 }

@@ -175,7 +175,7 @@ async fn compiled(engine: &Engine, component: &Component) -> Result<ProxyPre<Gue
             component: id.clone(),
             detail: format!("{error:#}"),
         };
-        let compiled = engine.compile(&wasm).map_err(broken)?;
+        let compiled = engine.compile(&id, &wasm).map_err(broken)?;
         check::component(&id, engine.wasmtime(), &compiled)?;
         let linker: Linker<Guest> = link::linker(engine.wasmtime()).map_err(broken)?;
         let pre = linker.instantiate_pre(&compiled).map_err(broken)?;

@@ -40,6 +40,10 @@ pub(crate) fn read_document(
     bytes_max: u64,
 ) -> Result<String, AppError> {
     let bytes = read(path, document, bytes_max)?;
+    if bytes.starts_with(b"\0asm") {
+        let problem = "is a WebAssembly file; name a manifest whose `source` it is";
+        return Err(AppError::document(document, problem));
+    }
     String::from_utf8(bytes.into()).map_err(|error| {
         let problem = format!("is not UTF-8 text ({})", error.utf8_error());
         AppError::document(document, &problem)

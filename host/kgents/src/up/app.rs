@@ -193,8 +193,12 @@ fn folder_name(name: &str) -> String {
 fn failure(error: &RunError) -> Failure {
     let failure = Failure::new(Exit::Failed, "APP_RUN", app::in_full(error));
     match error {
-        RunError::Store { .. } | RunError::Cache { .. } => failure.hint(
-            "name a data folder that can be written to and that no other process uses: --data DIR",
+        RunError::Cache { .. } => {
+            failure.hint("name a data folder that can be written to: --data DIR")
+        }
+        RunError::Store { .. } => failure.hint(
+            "a store is for one process at a time; its file is `path` in the runtime configuration, \
+             or else below --data DIR",
         ),
         _ => failure,
     }
