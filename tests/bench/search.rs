@@ -1,99 +1,80 @@
-//! The search for candidates among the cards: by words, by meaning, and the
-//! two together as the router asks for them.
+//! The search for candidates among the cards: by words, by meaning, and the two
+//! together as the router asks for them; and what it costs that a card changes.
+
+mod cards;
 
 use std::hint::black_box;
 
 use anyhow::Result;
-use kgents_encoder::{DIMENSIONS, Embedding, Quantized};
-use kgents_mesh::search::{Index, SkillText};
+use kgents_encoder::{Embedding, Quantized, Query};
+use kgents_search::{AgentDoc, AgentKey, Index};
 
+use crate::Settings;
 use crate::table::{Cell, Table};
 use crate::timing::{Times, microseconds};
-use crate::{Settings, encoder};
+use cards::Cards;
 
-/// Vectors of one skill: of its description and of two examples.
-const VECTORS: usize = 3;
 /// Candidates the router is given at first.
 const CANDIDATES: usize = 32;
-const QUESTION: &str = "who can translate the quarterly sales report into German by tomorrow?";
+/// Skills of all cards together.
+const SKILLS: [usize; 3] = [1_000, 10_000, 100_000];
 
-const DEEDS: [&str; 12] = [
-    "translate",
-    "summarise",
-    "review",
-    "book",
-    "plan",
-    "forecast",
-    "monitor",
-    "classify",
-    "extract",
-    "schedule",
-    "approve",
-    "compare",
-];
-const THINGS: [&str; 16] = [
-    "contracts",
-    "invoices",
-    "flights",
-    "reports",
-    "tickets",
-    "budgets",
-    "servers",
-    "shipments",
-    "emails",
-    "recipes",
-    "portfolios",
-    "patents",
-    "interviews",
-    "meetings",
-    "pipelines",
-    "claims",
-];
-const FIELDS: [&str; 10] = [
-    "legal",
-    "sales",
-    "medical",
-    "quarterly",
-    "public",
-    "German",
-    "marine",
-    "urgent",
-    "regional",
-    "archived",
-];
-
-/// Measures with a thousand and with ten thousand cards.
+/// Measures with some hundred, some thousand and, unless a rough figure will do, some
+/// ten thousand cards.
 ///
 /// # Errors
-/// Never; it is fallible like the others.
+/// Never with the cards that it makes.
 pub fn run(settings: &Settings) -> Result<Vec<Table>> {
     let mut table = Table::new(
         "Search for candidates, one thread",
         &["", "vectors", "median µs", "p99 µs"],
     );
-    let times = if settings.quick { 50 } else { 1_000 };
-    let encoder = encoder::open().ok();
-    let query = match &encoder {
-        Some(encoder) => encoder.encode(QUESTION),
-        None => direction(0)?,
-    };
-    for cards in [1_000, 10_000] {
-        let vectors: Vec<Quantized> = (0..cards * VECTORS)
-            .map(|number| direction(number).map(|direction| direction.quantised()))
-            .collect::<Result<_>>()?;
-        let skills = (0..).zip(vectors.chunks(VECTORS)).map(|(agent, vectors)| {
-            let text = text(agent as usize);
-            SkillText {
-                agent,
-                name: text.clone(),
-                text,
-                vectors: vectors.to_vec(),
-            }
-        });
-        let index = Index::build(skills.collect());
+    let (sizes, times) = if settings.quick { (2, 50) } else { (3, 1_000) };
+    for skills in SKILLS.into_iter().take(sizes) {
+        Measured::new(skills, times)?.measure(&mut table)?;
+    }
+    table.note(
+        "A card has one to five skills, with a vector each. Questions have up to a dozen words; \
+         encoding them comes on top (see the encoder). Cards and questions are generated; their \
+         vectors are random directions, which a scan takes as long for.",
+    );
+    Ok(vec![table])
+}
+
+/// An index and what it is asked.
+struct Measured {
+    skills: usize,
+    times: usize,
+    index: Index,
+    /// In the order of no index.
+    vectors: Vec<Quantized>,
+    questions: Vec<(String, Embedding)>,
+    cards: Cards,
+}
+
+impl Measured {
+    fn new(skills: usize, times: usize) -> Result<Self> {
+        let mut cards = Cards::new(skills as u64);
+        let agents = cards.agents(skills);
+        let of_agent = |agent: &AgentDoc| agent.skills.clone();
+        let vectors = agents.iter().flat_map(of_agent);
+        Ok(Self {
+            skills,
+            times,
+            vectors: vectors.flat_map(|skill| skill.vectors).collect(),
+            index: Index::build(agents)?,
+            questions: (0..times)
+                .map(|_| (cards.question(), cards.vector()))
+                .collect(),
+            cards,
+        })
+    }
+
+    fn measure(mut self, table: &mut Table) -> Result<()> {
+        let (skills, vectors) = (self.skills, self.vectors.len());
         let mut row = |name: &str, vectors: usize, times: Times| {
             table.row([
-                Cell::text(format!("{cards} cards: {name}")),
+                Cell::text(format!("{skills} skills: {name}")),
                 Cell::Number(vectors as f64, 0),
                 microseconds(times.median(), 0),
                 microseconds(times.quantile(0.99), 0),
@@ -101,30 +82,53 @@ pub fn run(settings: &Settings) -> Result<Vec<Table>> {
         };
         row(
             "limit: reading the vectors once",
-            vectors.len(),
-            Times::measure(times, || read(black_box(&vectors))),
+            vectors,
+            Times::measure(self.times, || read(black_box(&self.vectors))),
         );
-        let mut scores = Vec::new();
-        let scan = Times::measure(times, || {
-            kgents_encoder::scores(&query, &vectors, &mut scores);
-            black_box(scores.len())
-        });
-        row("the scan by meaning", vectors.len(), scan);
-        let words = Times::measure(times, || {
-            black_box(index.search(QUESTION, None, CANDIDATES))
-        });
-        row("by words alone", 0, words);
-        let both = Times::measure(times, || {
-            black_box(index.search(QUESTION, Some(&query), CANDIDATES))
-        });
-        row("by both, the best 32", vectors.len(), both);
+        row("the scan by meaning", vectors, self.scan());
+        row("by words alone", 0, self.search(false));
+        row("by both, the best 32", vectors, self.search(true));
+        row("a card changed", 0, self.change()?);
+        Ok(())
     }
-    table.note(format!(
-        "Each card has one skill with {VECTORS} vectors. Encoding the question comes on top (see the encoder). \
-         Cards are generated; their vectors {}.",
-        "are random directions, which a scan takes as long for"
-    ));
-    Ok(vec![table])
+
+    /// What comparing takes where the vectors lie in one piece.
+    fn scan(&self) -> Times {
+        let mut scores = Vec::new();
+        let mut questions = self.questions.iter().cycle();
+        Times::measure(self.times, || {
+            if let Some((_, vector)) = questions.next() {
+                Query::new(vector).scores(&self.vectors, &mut scores);
+            }
+            black_box(scores.len())
+        })
+    }
+
+    /// What the best candidates take, by words and perhaps by meaning.
+    fn search(&self, by_meaning: bool) -> Times {
+        let mut questions = self.questions.iter().cycle();
+        Times::measure(self.times, || {
+            let (text, vector) = questions.next()?;
+            let vector = by_meaning.then_some(vector);
+            Some(self.index.search(text, vector, CANDIDATES, None))
+        })
+    }
+
+    /// What it takes to make the index after another card of one agent.
+    fn change(&mut self) -> Result<Times> {
+        let keys: Vec<AgentKey> = self.index.agents().cloned().collect();
+        let picked = |cards: &mut Cards| {
+            let key = keys.get(cards.below(keys.len()));
+            key.map(|key| cards.agent(key)).into_iter().collect()
+        };
+        let mut next: Vec<Vec<AgentDoc>> =
+            (0..=self.times).map(|_| picked(&mut self.cards)).collect();
+        Ok(Times::try_measure(self.times, || {
+            let add = next.pop().unwrap_or_default();
+            let changed = self.index.change(&[], add)?;
+            Ok::<_, kgents_search::Error>(std::mem::replace(&mut self.index, changed))
+        })?)
+    }
 }
 
 /// A sum over all bytes: what memory gives, without arithmetic to speak of.
@@ -137,36 +141,4 @@ fn read(vectors: &[Quantized]) -> u64 {
             .fold(0, u64::wrapping_add)
     };
     vectors.iter().map(sum).fold(0, u64::wrapping_add)
-}
-
-/// What the card of so many says of its skill: few say the same.
-fn text(number: usize) -> String {
-    let pick = |words: &[&'static str], place: usize| {
-        words.get(place % words.len()).copied().unwrap_or_default()
-    };
-    let (deed, thing, field) = (
-        pick(&DEEDS, number),
-        pick(&THINGS, number / DEEDS.len()),
-        pick(&FIELDS, number / (DEEDS.len() * THINGS.len())),
-    );
-    format!(
-        "{deed} {field} {thing}. Team {number} helps to {deed} {thing} for {field} matters. \
-         Please {deed} these {field} {thing} by tomorrow."
-    )
-}
-
-/// A direction that looks random and is the same in every run.
-fn direction(number: usize) -> Result<Embedding> {
-    // Source: Steele, Lea and Flood, "Fast splittable pseudorandom number
-    // generators", 2014 (SplitMix64).
-    let mut state = number as u64;
-    let mut values = [0.0; DIMENSIONS];
-    for value in &mut values {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        *value = ((mixed ^ (mixed >> 31)) >> 40) as f32 / (1_u64 << 24) as f32 - 0.5;
-    }
-    Ok(Embedding::normalised(&values)?)
 }

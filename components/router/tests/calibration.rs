@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const CALIBRATION: &str = include_str!("../calibration.json");
 const CARDS: &str = include_str!("../calibration/cards.jsonl");
 const QUERIES: &str = include_str!("../calibration/queries.jsonl");
+const MARKS: &str = include_str!("../calibration/marks.jsonl");
 
 fn calibration() -> Value {
     serde_json::from_str(CALIBRATION).unwrap()
@@ -102,7 +103,9 @@ fn strong_evidence_is_near_certain_and_weak_is_not() {
 #[test]
 fn the_metrics_are_those_of_a_useful_calibration() {
     let file = calibration();
-    for (name, top1_min) in [("encoder", 0.65), ("lexical", 0.5)] {
+    // Of the mesh of all agents. Among 243, many of them near neighbours, with questions
+    // that avoid a card's words or use those of a wrong one.
+    for (name, top1_min) in [("encoder", 0.55), ("lexical", 0.43)] {
         for meshes in ["metrics", "metrics_smaller_meshes"] {
             let metrics = &file[name][meshes];
             let figure = |key: &str| metrics[key].as_f64().unwrap();
@@ -116,6 +119,13 @@ fn the_metrics_are_those_of_a_useful_calibration() {
             );
         }
     }
+}
+
+#[test]
+fn words_and_meaning_together_find_more_than_meaning_alone() {
+    let figure = |key: &str| calibration()["encoder"]["metrics"][key].as_f64().unwrap();
+    let (both, alone) = (figure("top1"), figure("top1_by_cosine_alone"));
+    assert!(both >= alone + 0.05, "{both} with words, {alone} without");
 }
 
 #[test]
@@ -178,4 +188,30 @@ fn the_labelled_set_is_whole() {
             .iter()
             .all(|name| per_agent.get(name).is_some_and(|n| *n >= 5))
     );
+}
+
+#[test]
+fn every_mark_is_of_a_question_and_agrees_with_its_route() {
+    let cards = lines(CARDS);
+    let names: BTreeSet<&str> = cards.iter().map(|c| c["name"].as_str().unwrap()).collect();
+    let queries = lines(QUERIES);
+    let routes: BTreeMap<&str, Option<&str>> = queries
+        .iter()
+        .map(|q| (q["query"].as_str().unwrap(), q["route"].as_str()))
+        .collect();
+    let mut nobody: BTreeSet<&str> = routes
+        .iter()
+        .filter_map(|(query, route)| route.is_none().then_some(*query))
+        .collect();
+    for mark in &lines(MARKS) {
+        let route = routes[mark["query"].as_str().unwrap()];
+        assert_eq!(mark["out"].is_string(), route.is_none(), "{mark}");
+        for other in ["trap", "beside"] {
+            if let Some(agent) = mark[other].as_str() {
+                assert!(names.contains(agent) && route != Some(agent), "{mark}");
+            }
+        }
+        nobody.remove(mark["query"].as_str().unwrap());
+    }
+    assert!(nobody.is_empty(), "why does nobody do {nobody:?}");
 }

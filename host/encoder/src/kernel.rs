@@ -8,11 +8,13 @@
 use std::arch::x86_64::{
     __m128i, __m256i, _mm_add_epi32, _mm_loadu_si128, _mm_madd_epi16, _mm_set1_epi32,
     _mm_setzero_si128, _mm_srai_epi16, _mm_storeu_si128, _mm_unpackhi_epi8, _mm_unpacklo_epi8,
-    _mm256_add_epi32, _mm256_cvtepi8_epi16, _mm256_madd_epi16, _mm256_set1_epi32,
-    _mm256_setzero_si256, _mm256_storeu_si256,
+    _mm256_add_epi32, _mm256_cvtepi8_epi16, _mm256_loadu_si256, _mm256_madd_epi16,
+    _mm256_set1_epi32, _mm256_setzero_si256, _mm256_storeu_si256,
 };
 
+use crate::DIMENSIONS;
 use crate::pack::PANEL;
+use crate::vector::{Quantized, Scan};
 
 /// Bytes of a panel for one pair of inputs: two weights of each output.
 const PAIR_BYTES: usize = 2 * PANEL;
@@ -78,6 +80,16 @@ impl Kernel {
             // SAFETY: a `Kernel` of AVX2 is only made where AVX2 was detected.
             Instructions::Avx2 => unsafe { with_avx2(work) },
             _ => work.done(),
+        }
+    }
+
+    /// Scans rows: the same numbers on every kernel.
+    pub(crate) fn scan(self, scan: Scan<'_>) {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a `Kernel` of AVX2 is only made where AVX2 was detected.
+            Instructions::Avx2 => unsafe { scan_avx2(scan) },
+            _ => scan.done(),
         }
     }
 
@@ -214,6 +226,67 @@ fn tile_avx2<const ROWS: usize>(activations: &[i32], panel: &[u8], sums: &mut [[
         }
     }
 }
+
+/// Rows that are scanned at once: the query is loaded once for so many.
+#[cfg(target_arch = "x86_64")]
+const SCAN_ROWS: usize = 4;
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn scan_avx2(scan: Scan<'_>) {
+    let Scan {
+        query,
+        step,
+        rows,
+        out,
+    } = scan;
+    let (tiles, rest) = rows.as_chunks::<SCAN_ROWS>();
+    let (outs, outs_rest) = out.as_chunks_mut::<SCAN_ROWS>();
+    for (rows, out) in tiles.iter().zip(outs) {
+        scan_tile_avx2(query, step, rows, out);
+    }
+    for (row, out) in rest.iter().zip(outs_rest) {
+        scan_tile_avx2(
+            query,
+            step,
+            std::array::from_ref(row),
+            std::array::from_mut(out),
+        );
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn scan_tile_avx2<const ROWS: usize>(
+    query: &[i16; DIMENSIONS],
+    step: f32,
+    rows: &[Quantized; ROWS],
+    out: &mut [f32; ROWS],
+) {
+    let mut totals = [_mm256_setzero_si256(); ROWS];
+    for at in (0..DIMENSIONS / 16).map(|part| part * 16) {
+        // SAFETY: at + 16 ≤ DIMENSIONS, so the 16 values from `at` lie within the query; the load
+        // needs no alignment.
+        let query = unsafe { _mm256_loadu_si256(query.as_ptr().add(at).cast::<__m256i>()) };
+        for (total, row) in totals.iter_mut().zip(rows) {
+            // SAFETY: as above, of the row's values.
+            let values = unsafe { _mm_loadu_si128(row.values.as_ptr().add(at).cast::<__m128i>()) };
+            let products = _mm256_madd_epi16(query, _mm256_cvtepi8_epi16(values));
+            *total = _mm256_add_epi32(*total, products);
+        }
+    }
+    for ((out, total), row) in out.iter_mut().zip(totals).zip(rows) {
+        let mut lanes = [0i32; 8];
+        // SAFETY: `lanes` is 8 i32, which the store covers; it needs no alignment.
+        unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast::<__m256i>(), total) };
+        let sum = lanes.iter().fold(0i32, |sum, lane| sum.wrapping_add(*lane));
+        *out = sum as f32 * (step * row.scale);
+    }
+}
+
+// A part of 16 dimensions at a time leaves none over.
+#[cfg(target_arch = "x86_64")]
+const _: () = assert!(DIMENSIONS.is_multiple_of(16));
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "sse2")]

@@ -24,7 +24,7 @@ pub use encoder::{Encoder, default_path};
 pub use error::Error;
 pub use kernel::Kernel;
 pub use pack::{PACKED_SHA256, VOCABULARY_SHA256, WEIGHTS_SHA256, pack, pack_pinned};
-pub use vector::{Embedding, Quantized, quantize, scores, scores_with};
+pub use vector::{Embedding, Quantized, Query, quantize, scores, scores_with};
 pub use wordpiece::WordPiece;
 
 /// Name of the encoder whose vectors these are. Vectors of different names cannot be compared,

@@ -20,8 +20,8 @@ use kgents_gateway::card::{Card, Skill};
 use kgents_gateway::{OwnAgent, own_card};
 use kgents_mesh::registry::{Directory, Embedder, Registry};
 use kgents_mesh::routing::CANDIDATES;
-use kgents_mesh::search::words::clip;
 use kgents_mesh::store::Store;
+use kgents_search::words::clip;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -159,17 +159,13 @@ fn asked(question: &Labelled) -> &str {
 /// What the router would be given.
 fn candidates(mesh: &Directory, text: &str, vector: Option<&Embedding>) -> Vec<Candidate> {
     let hits = mesh.search(text, vector, CANDIDATES).into_iter();
-    let mut found: Vec<Candidate> = hits
-        .map(|(agent, hit)| Candidate {
-            agent: agent.name.clone(),
-            lexical: hit.lexical,
-            coverage: hit.coverage,
-            vector: hit.vector,
-        })
-        .collect();
-    // Hits come in no particular order; the same file is to come out each time.
-    found.sort_by(|a, b| a.agent.cmp(&b.agent));
-    found
+    hits.map(|(agent, hit)| Candidate {
+        agent: agent.name.clone(),
+        lexical: hit.lexical,
+        coverage: hit.coverage,
+        vector: hit.vector,
+    })
+    .collect()
 }
 
 /// Whether the agent exists in the question's mesh of one in `one_in`.

@@ -3,10 +3,9 @@
 //! that a component could decide.
 //!
 //! Reading order: `principal`, `ports`, `exchange` and its `routing`; then what
-//! the ports are in truth: `identity`, `evidence` over `registry`, `search` and
-//! `tasks`, `policy`, `journal` over `ledger` and `store` (budget and audit),
-//! `dial`; then `own`, `pheromones`, `health`; and `nucleus`, which puts it all
-//! together.
+//! the ports are in truth: `identity`, `evidence` over `registry` and `tasks`,
+//! `policy`, `journal` over `ledger` and `store` (budget and audit), `dial`; then
+//! `own`, `pheromones`, `health`; and `nucleus`, which puts it all together.
 
 pub mod clock;
 pub mod dial;
@@ -24,7 +23,6 @@ pub mod ports;
 pub mod principal;
 pub mod registry;
 pub mod routing;
-pub mod search;
 pub mod store;
 pub mod tasks;
 pub mod telemetry;

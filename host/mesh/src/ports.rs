@@ -35,7 +35,7 @@ pub trait Identity: Send + Sync {
 pub struct Inquiry {
     /// SPIFFE id of the caller; empty for the anonymous one.
     pub who: String,
-    /// The words, as [`crate::search::words::normalise`] has them.
+    /// The words, as [`kgents_search::words::normalise`] has them.
     pub text: String,
     /// Revision of the directory.
     pub revision: u64,

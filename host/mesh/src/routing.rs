@@ -5,13 +5,13 @@
 use crate::ports::{self, Action, Ask, Inquiry, Judgement, Policy, Resource};
 use crate::principal::Principal;
 use crate::registry::{Agent, Directory, Status, Via};
-use crate::search::words::{clip, normalise};
 use kgents_engine::Router;
 use kgents_engine::deciders::router::{
     Alternative, Candidate, Decision, Evidence, Found, Method, Named, Question, Remembered, Rung,
     Step,
 };
 use kgents_gateway::call::{Failure, FailureKind};
+use kgents_search::words::{clip, normalise};
 use std::sync::Arc;
 
 /// Candidates that are searched at first; more when the caller may use none.

@@ -105,14 +105,13 @@ fn fit(lines: &[Line], which: Which) -> Result<Value, Box<dyn Error>> {
         );
         println!("  fitted:   {}", tier::report(&fitted, &of));
         println!("  in force: {}", tier::report(&which.in_force(), &of));
+        if which == Which::Encoder {
+            println!("  by cosine alone: top-1 {:.3}", tier::cosine_alone(&of));
+        }
     }
     let (whole, smaller): (Vec<Line>, Vec<Line>) =
         held_out.into_iter().partition(|line| line.one_in == WHOLE);
-    Ok(tier::to_json(
-        &fitted,
-        &tier::report(&fitted, &whole),
-        &tier::report(&fitted, &smaller),
-    ))
+    Ok(tier::to_json(&fitted, which, &whole, &smaller))
 }
 
 fn provenance(arguments: &Arguments, lines: &[Line]) -> Value {

@@ -166,8 +166,23 @@ pub fn report(tier: &Tier, lines: &[Line]) -> Metrics {
     measure(&first, &others)
 }
 
-/// The tier as it stands in `calibration.json`.
-pub fn to_json(tier: &Tier, whole: &Metrics, smaller: &Metrics) -> Value {
+/// The share of questions with a right agent where it comes first by the cosine alone:
+/// what the words and the fit have to better.
+pub fn cosine_alone(lines: &[Line]) -> f64 {
+    let tier = Tier {
+        ranking: Ranking {
+            cosine: 1.0,
+            coverage: 0.0,
+            lexical: 0.0,
+        },
+        ..ENCODER
+    };
+    report(&tier, lines).top1
+}
+
+/// The tier as it stands in `calibration.json`, with its figures in the mesh of all
+/// agents and in smaller ones.
+pub fn to_json(tier: &Tier, which: Which, whole: &[Line], smaller: &[Line]) -> Value {
     let Ranking {
         cosine,
         coverage,
@@ -181,13 +196,14 @@ pub fn to_json(tier: &Tier, whole: &Metrics, smaller: &Metrics) -> Value {
         },
         "best": named(&tier.best),
         "rest": named(&tier.rest),
-        "metrics": figures(whole),
-        "metrics_smaller_meshes": figures(smaller),
+        "metrics": figures(tier, which, whole),
+        "metrics_smaller_meshes": figures(tier, which, smaller),
     })
 }
 
-fn figures(metrics: &Metrics) -> Value {
-    json!({
+fn figures(tier: &Tier, which: Which, lines: &[Line]) -> Value {
+    let metrics = report(tier, lines);
+    let mut figures = json!({
         "lines": metrics.lines,
         "top1": digits(metrics.top1),
         "auroc": digits(metrics.auroc),
@@ -196,7 +212,12 @@ fn figures(metrics: &Metrics) -> Value {
         "brier": digits(metrics.brier),
         "precision_at_0.8": digits(metrics.precision),
         "recall_at_0.8": digits(metrics.recall),
-    })
+    });
+    if let (Which::Encoder, Some(figures)) = (which, figures.as_object_mut()) {
+        let alone = digits(cosine_alone(lines));
+        figures.insert("top1_by_cosine_alone".to_owned(), alone);
+    }
+    figures
 }
 
 fn named(weights: &Weights) -> Value {

@@ -2,10 +2,11 @@
 //! from their cards.
 
 use super::embed::Embedder;
-use crate::search::words::normalise;
-use crate::search::{Index, SkillText};
+use super::sorted::Sorted;
 use kgents_gateway::card::{Card, Skill};
-use std::collections::{BTreeMap, HashMap};
+use kgents_search::words::normalise;
+use kgents_search::{AgentDoc, AgentKey, Hit, Index, SkillDoc};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -151,61 +152,85 @@ fn texts(card: &Card, skill: &Skill) -> Vec<String> {
         .collect()
 }
 
+/// A text that names an agent, as [`normalise`] has it, and that agent.
+type Naming = (Arc<str>, AgentKey);
+
+/// How an agent is named by a text.
+type Named = (Arc<Agent>, Via);
+
 /// All agents at one revision.
+#[derive(Default)]
 pub struct Directory {
     /// Grows with every change of a card.
     pub revision: u64,
-    agents: BTreeMap<String, Arc<Agent>>,
-    numbered: Vec<Arc<Agent>>,
-    exact: HashMap<String, Vec<(u32, Via)>>,
+    agents: Sorted<AgentKey, Arc<Agent>>,
+    exact: Sorted<Naming, Named>,
     index: Index,
 }
 
 impl Directory {
-    /// Derives everything from the agents.
-    pub(super) fn build(revision: u64, agents: Vec<Arc<Agent>>, embedder: &Embedder) -> Self {
-        let mut exact: HashMap<String, Vec<(u32, Via)>> = HashMap::new();
-        let mut skills = Vec::new();
-        for (number, agent) in (0u32..).zip(&agents) {
-            let mut name = |text: &str, via| {
-                let named = exact.entry(normalise(text)).or_default();
-                if !named.iter().any(|(other, _)| *other == number) {
-                    named.push((number, via));
-                }
-            };
-            name(&agent.name, Via::Name);
-            name(&agent.card.name, Via::Alias);
-            for skill in &agent.card.skills {
-                name(&skill.id, Via::Skill);
-                let texts = texts(&agent.card, skill);
-                skills.push(SkillText {
-                    agent: number,
-                    name: skill.name.clone(),
-                    vectors: embedder.embed(&texts),
-                    text: texts.into_iter().next().unwrap_or_default(),
-                });
+    /// Derives everything from the agents; of two with one name the last counts.
+    ///
+    /// # Errors
+    /// When an agent has more skills or examples than the index takes.
+    pub(super) fn build(
+        revision: u64,
+        agents: Vec<Arc<Agent>>,
+        embedder: &Embedder,
+    ) -> Result<Self, kgents_search::Error> {
+        Self::default().changed(revision, &[], agents, embedder)
+    }
+
+    /// The directory after a change: first agents are taken out by name, then others
+    /// are put in, each in place of one of the same name. Takes time in proportion to
+    /// the change.
+    ///
+    /// # Errors
+    /// When an agent has more skills or examples than the index takes.
+    pub(super) fn changed(
+        &self,
+        revision: u64,
+        remove: &[&str],
+        add: Vec<Arc<Agent>>,
+        embedder: &Embedder,
+    ) -> Result<Self, kgents_search::Error> {
+        let remove: Vec<AgentKey> = remove.iter().map(|name| AgentKey::from(*name)).collect();
+        let mut agents: BTreeMap<AgentKey, Option<Arc<Agent>>> =
+            remove.iter().map(|key| (Arc::clone(key), None)).collect();
+        for agent in add {
+            agents.insert(agent.name.as_str().into(), Some(agent));
+        }
+        let mut exact: BTreeMap<Naming, Option<Named>> = BTreeMap::new();
+        let mut documents = Vec::new();
+        for (key, agent) in &agents {
+            if let Some(old) = self.agent(key) {
+                exact.extend(namings(key, old).map(|(naming, _)| (naming, None)));
             }
+            let Some(agent) = agent else { continue };
+            // The first way in which a text names the agent stays.
+            let mut ways: Vec<_> = namings(key, agent).collect();
+            ways.reverse();
+            let named = |(naming, via)| (naming, Some((Arc::clone(agent), via)));
+            exact.extend(ways.into_iter().map(named));
+            documents.push(document(key, agent, embedder));
         }
-        Self {
+        Ok(Self {
             revision,
-            agents: agents
-                .iter()
-                .map(|a| (a.name.clone(), Arc::clone(a)))
-                .collect(),
-            numbered: agents,
-            exact,
-            index: Index::build(skills),
-        }
+            index: self.index.change(&remove, documents)?,
+            exact: self.exact.changed(exact),
+            agents: self.agents.changed(agents),
+        })
     }
 
     /// One agent by name.
     pub fn agent(&self, name: &str) -> Option<&Arc<Agent>> {
-        self.agents.get(name)
+        let (known, agent) = self.agents.from(&|known| **known < *name).next()?;
+        (**known == *name).then_some(agent)
     }
 
     /// All agents by name.
     pub fn agents(&self) -> impl Iterator<Item = &Arc<Agent>> {
-        self.agents.values()
+        self.agents.iter().map(|(_, agent)| agent)
     }
 
     /// Number of agents.
@@ -215,29 +240,61 @@ impl Directory {
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.agents.is_empty()
+        self.agents.len() == 0
     }
 
-    /// Agents that the text names exactly.
+    /// Agents that the text names exactly, by name.
     pub fn exact(&self, text: &str) -> impl Iterator<Item = (&Arc<Agent>, Via)> {
-        self.exact
-            .get(&normalise(text))
-            .into_iter()
-            .flatten()
-            .filter_map(|(number, via)| Some((self.numbered.get(*number as usize)?, *via)))
+        let text = normalise(text);
+        let from = self.exact.from(&|(known, _)| **known < *text);
+        from.take_while(move |((known, _), _)| **known == *text)
+            .map(|(_, (agent, via))| (agent, *via))
     }
 
-    /// Agents whose skills resemble the text; see [`Index::search`].
+    /// Agents whose skills resemble the text, without those that fail their probes;
+    /// see [`Index::search`].
     pub fn search(
         &self,
         text: &str,
         query: Option<&kgents_encoder::Embedding>,
         limit: usize,
-    ) -> Vec<(&Arc<Agent>, crate::search::Hit)> {
+    ) -> Vec<(&Arc<Agent>, Hit)> {
+        let answers = |name: &str| {
+            let agent = self.agent(name);
+            agent.is_some_and(|agent| agent.status() != Status::Failed)
+        };
         self.index
-            .search(text, query, limit)
+            .search(text, query, limit, Some(&answers))
             .into_iter()
-            .filter_map(|hit| Some((self.numbered.get(hit.agent as usize)?, hit)))
+            .filter_map(|hit| Some((self.agent(&hit.agent)?, hit)))
             .collect()
+    }
+}
+
+/// The texts that name an agent, and how: the strongest way first.
+fn namings(key: &AgentKey, agent: &Agent) -> impl Iterator<Item = (Naming, Via)> {
+    let card = &agent.card;
+    let first = [(&agent.name, Via::Name), (&card.name, Via::Alias)];
+    let skills = card.skills.iter().map(|skill| (&skill.id, Via::Skill));
+    let naming = |(text, via): (&String, Via)| {
+        let text: Arc<str> = normalise(text).into();
+        ((text, Arc::clone(key)), via)
+    };
+    first.into_iter().chain(skills).map(naming)
+}
+
+/// The agent as the index takes it in.
+fn document(key: &AgentKey, agent: &Agent, embedder: &Embedder) -> AgentDoc {
+    let skill = |skill: &Skill| {
+        let texts = texts(&agent.card, skill);
+        SkillDoc {
+            name: skill.name.clone(),
+            vectors: embedder.embed(&texts),
+            text: texts.into_iter().next().unwrap_or_default(),
+        }
+    };
+    AgentDoc {
+        agent: Arc::clone(key),
+        skills: agent.card.skills.iter().map(skill).collect(),
     }
 }

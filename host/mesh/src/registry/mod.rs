@@ -1,11 +1,12 @@
 //! The registry: which agents there are. Cards are kept raw and revisioned;
-//! what is derived from them (names, index) is rebuilt as one immutable
-//! directory at each change, so that readers never wait.
+//! what is derived from them (names, index) is one immutable directory per
+//! revision, so that readers never wait; two of them share what did not change.
 //!
-//! Reading order: `directory`, `embed`, this file.
+//! Reading order: `directory` over `sorted`, `embed`, this file.
 
 mod directory;
 mod embed;
+mod sorted;
 
 pub use directory::{Agent, Directory, Origin, Status, Via};
 pub use embed::Embedder;
@@ -79,7 +80,7 @@ impl Registry {
                 Err(problem) => tracing::warn!(agent = name, problem, "a stored card is left out"),
             }
         }
-        let directory = Directory::build(revision, agents, &embedder);
+        let directory = Directory::build(revision, agents, &embedder).map_err(unreadable)?;
         Ok(Self {
             store,
             directory: ArcSwap::from_pointee(directory),
@@ -105,8 +106,9 @@ impl Registry {
     /// and, per entry, whether it is new.
     ///
     /// # Errors
-    /// `Refused` for a name that is the mesh's own, `Unavailable` when the
-    /// store fails; nothing is changed then.
+    /// `Refused` for a name that is the mesh's own and for a card that is too
+    /// large for the index, `Unavailable` when the store fails; nothing is
+    /// changed then.
     pub fn put(&self, entries: Vec<Entry>) -> Result<(u64, Vec<bool>), Failure> {
         for entry in &entries {
             if OWN_AGENTS.contains(&entry.name.as_str()) {
@@ -127,7 +129,7 @@ impl Registry {
         let revision = old.revision + 1;
         let mut rows = Vec::new();
         let mut created = Vec::new();
-        let mut agents: Vec<Arc<Agent>> = old.agents().cloned().collect();
+        let mut agents: Vec<Arc<Agent>> = Vec::new();
         for entry in entries {
             created.push(old.agent(&entry.name).is_none());
             let stored = Stored {
@@ -139,14 +141,15 @@ impl Registry {
                 entry.name.clone(),
                 serde_json::to_vec(&stored).unwrap_or_default(),
             ));
-            agents.retain(|agent| agent.name != entry.name);
             let origin = Origin::Registered {
                 source: entry.source,
             };
             let agent = Agent::new(entry.name, entry.card, origin, revision, &self.cluster);
             agents.push(Arc::new(agent));
         }
-        let directory = Directory::build(revision, agents, &self.embedder);
+        let directory = old
+            .changed(revision, &[], agents, &self.embedder)
+            .map_err(too_large)?;
         let changes: Vec<_> = rows
             .iter()
             .map(|(name, row)| (name.as_str(), Some(row.as_slice())))
@@ -174,12 +177,9 @@ impl Registry {
             return Err(unknown(name));
         }
         let revision = old.revision + 1;
-        let agents = old
-            .agents()
-            .filter(|agent| agent.name != name)
-            .cloned()
-            .collect();
-        let directory = Directory::build(revision, agents, &self.embedder);
+        let directory = old
+            .changed(revision, &[name], Vec::new(), &self.embedder)
+            .map_err(too_large)?;
         self.store
             .change_cards(revision, &[(name, None)])
             .map_err(unavailable)?;
@@ -209,6 +209,24 @@ fn unavailable(error: store::Error) -> Failure {
         "the registry cannot be written now",
     )
     .hint("check the disk of the data folder: kgents check")
+}
+
+/// The answer for a card that is too large for the index.
+fn too_large(error: kgents_search::Error) -> Failure {
+    use kgents_search::Error;
+    let field = match &error {
+        Error::Skills { .. } => "skills",
+        Error::Vectors { .. } => "skills[].examples",
+    };
+    Failure::new(FailureKind::Refused, format!("`{field}`: {error}"))
+}
+
+/// A stored card is too large for the index. It was not when it was stored.
+fn unreadable(error: kgents_search::Error) -> store::Error {
+    store::Error::Unreadable {
+        key: "cards/1".to_owned(),
+        source: serde::de::Error::custom(error),
+    }
 }
 
 fn read(bytes: &[u8]) -> Result<(Card, String, u64), String> {
@@ -296,5 +314,74 @@ mod tests {
         let (revision, rows) = registry.store.cards().unwrap();
         assert_eq!((revision, rows.len()), (3, 1));
         assert_eq!(read(&rows[0].1).unwrap().2, 3);
+    }
+
+    /// Whom the directory names and finds for some texts.
+    fn answers(directory: &Directory) -> Vec<Vec<(String, Option<Via>)>> {
+        let name = |agent: &Arc<Agent>| agent.name.clone();
+        let exact = |text| {
+            let exact = directory.exact(text);
+            exact.map(|(agent, via)| (name(agent), Some(via))).collect()
+        };
+        let found = directory.search("book a flight", None, 3);
+        let found = found.iter().map(|(agent, _)| (name(agent), None));
+        let all = directory.agents().map(|agent| (name(agent), None));
+        let texts = ["s", "a1", "A1", "flights", "an example"];
+        let lists = texts.map(exact).into_iter();
+        lists.chain([found.collect(), all.collect()]).collect()
+    }
+
+    #[test]
+    fn a_directory_that_was_changed_answers_like_one_that_is_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(&dir.path().join("state.redb")).unwrap());
+        let embedder = Embedder::of(None, Arc::clone(&store));
+        let open = || Registry::open(Arc::clone(&store), embedder.clone(), "local", Vec::new());
+        let registry = open().unwrap();
+        let flights = |name: &str| {
+            let mut entry = entry("flights", "books flights");
+            name.clone_into(&mut entry.name);
+            entry
+        };
+        let many = (0..40).map(|n| entry(&format!("a{n}"), "says hello"));
+        registry.put(many.collect()).unwrap();
+        registry.put(vec![flights("a1"), flights("b")]).unwrap();
+        registry.remove("a7").unwrap();
+        registry.put(vec![flights("a9")]).unwrap();
+        registry.put(vec![entry("a9", "says hello")]).unwrap();
+        let changed = registry.directory();
+        assert_eq!((changed.len(), changed.revision), (40, 5));
+        assert_eq!(changed.exact("s").count(), 40);
+        assert_eq!(changed.exact("flights").count(), 2);
+        assert_eq!(changed.exact("a7").count(), 0);
+        assert_eq!(answers(&changed), answers(&open().unwrap().directory()));
+    }
+
+    #[test]
+    fn an_agent_that_fails_takes_nobodys_place_among_the_candidates() {
+        let dir = tempfile::tempdir().unwrap();
+        let (registry, ..) = registry(&dir);
+        let alike = ["a", "b", "c"].map(|name| entry(name, "books flights"));
+        registry.put(alike.to_vec()).unwrap();
+        let directory = registry.directory();
+        directory.agent("a").unwrap().set_status(Status::Failed);
+        let found = directory.search("flights", None, 1);
+        let found: Vec<&str> = found.iter().map(|(agent, _)| &*agent.name).collect();
+        assert_eq!(found, ["b"]);
+    }
+
+    #[test]
+    fn a_card_too_large_for_the_index_is_refused_by_its_field() {
+        let (agent, skills, vectors) = ("a".to_owned(), 1 << 20, 1 << 20);
+        let of_skills = kgents_search::Error::Skills {
+            agent: agent.clone(),
+            skills,
+        };
+        let of_vectors = kgents_search::Error::Vectors { agent, vectors };
+        for (error, field) in [(of_skills, "`skills`"), (of_vectors, "`skills[].examples`")] {
+            let failure = too_large(error);
+            assert_eq!(failure.kind, FailureKind::Refused);
+            assert!(failure.message.starts_with(field), "{}", failure.message);
+        }
     }
 }
