@@ -69,7 +69,8 @@ pub fn run(settings: &Settings) -> Result<Vec<Table>> {
     Ok(vec![sheet.loads, sheet.calls])
 }
 
-fn components() -> PathBuf {
+/// Where the built deciders are.
+pub fn components() -> PathBuf {
     let given = std::env::var_os("KGENTS_COMPONENTS").map(PathBuf::from);
     given.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/components"))
 }
@@ -134,16 +135,23 @@ impl Sheet {
             lexical: f32::from(number) / 3.0,
             coverage: 0.5,
             vector: Some(f32::from(number) / 40.0),
+            is_taught: false,
         };
         let empty = router::Evidence {
             exact: None,
+            conversation: None,
             cache: None,
+            similar: None,
+            classifier: None,
             search: None,
             fallback: None,
         };
         let full = router::Evidence {
             exact: Some(Vec::new()),
+            conversation: Some(None),
             cache: Some(None),
+            similar: Some(None),
+            classifier: Some(None),
             search: Some(router::Found {
                 candidates: (0..32).map(candidate).collect(),
                 encoder: Some("minilm".into()),
@@ -155,6 +163,23 @@ impl Sheet {
         })?;
         self.call("router: 32 candidates", 1, || {
             router.decide(&question, &full)
+        })?;
+        let model = router.model(&learnt())?;
+        let vectors = router::Vectors {
+            words: direction(7).collect(),
+            plain: direction(7).collect(),
+            sentence: None,
+        };
+        let ranked = model.rank(&vectors, 32)?;
+        ensure!(
+            ranked.first().is_some_and(|best| best.route == 7),
+            "the measured question lies on route 7: {ranked:?}"
+        );
+        self.call("router: rank 150 routes by words", 1, || {
+            model.rank(&vectors, 32)
+        })?;
+        self.call("router: judge 32 of them, 100 examples each", 1, || {
+            model.judge(&vectors, &ranked)
         })
     }
 
@@ -272,6 +297,59 @@ impl Sheet {
         self.call("policy: load 100 policies, all instances", 1_000, || {
             policy.load(&sources)
         })
+    }
+}
+
+/// Routes of the measured model.
+const ROUTES: usize = 150;
+/// Examples of each.
+const EXAMPLES: usize = 100;
+/// Numbers in one of its vectors.
+const DIMENSIONS: usize = 64;
+
+/// A unit vector of its own for each route: signs by the bits of a mixed number.
+fn direction(route: usize) -> impl Iterator<Item = f32> {
+    let mixed = (route as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let sign = move |bit: usize| if mixed >> bit & 1 == 0 { 0.125 } else { -0.125 };
+    (0..DIMENSIONS).map(sign)
+}
+
+/// A model whose examples all lie where their routes do: how they lie makes no
+/// difference to the work.
+fn learnt() -> router::Tables {
+    let step = |x: f32| if x > 0.0 { 127 } else { -127 };
+    let routes = || (0..ROUTES).flat_map(|route| std::iter::repeat_n(route, EXAMPLES));
+    let examples = router::Examples {
+        steps: routes()
+            .flat_map(|route| direction(route).map(step))
+            .collect(),
+        scales: vec![0.125 / 127.0; ROUTES * EXAMPLES],
+    };
+    let route = |number: usize| router::Route {
+        agent: format!("agent-{number}"),
+        cluster: "local".into(),
+        skill: "translation of legal texts".into(),
+        examples: EXAMPLES as u32,
+        is_taught: true,
+    };
+    let logistic = |weights: &[f32]| router::Logistic {
+        intercept: -4.0,
+        weights: weights.to_vec(),
+    };
+    router::Tables {
+        routes: (0..ROUTES).map(route).collect(),
+        words: router::Head {
+            dimensions: DIMENSIONS as u32,
+            weights: (0..ROUTES).flat_map(direction).collect(),
+            biases: vec![0.0; ROUTES],
+        },
+        words_examples: examples.clone(),
+        plain_examples: examples,
+        words_calibration: router::Calibration {
+            in_scope: logistic(&[4.0, 2.0, 1.0, 1.0]),
+            right: logistic(&[1.0, 1.0]),
+        },
+        sentences: None,
     }
 }
 

@@ -315,8 +315,8 @@ impl Remote for Over {
 
 fn a_nucleus_that_asks_there_gets_the_answers_of_its_own(runtime: &str, app: &App) {
     let over = Over(app.client(None), app.url().to_owned());
-    let agents = FILES.artifacts().agents;
-    let remote = Deciders::remote(&ENGINE, &agents, Arc::new(over)).unwrap();
+    let here = FILES.artifacts();
+    let remote = Deciders::remote(&ENGINE, &here.router, &here.agents, Arc::new(over)).unwrap();
     for decider in NAMES {
         for (name, body, _) in good(decider) {
             let (here, there) = (ask(&WARM, decider, &body), ask(&remote, decider, &body));

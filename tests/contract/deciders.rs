@@ -11,7 +11,9 @@
 use std::sync::LazyLock;
 
 use kgents_engine::deciders::{agents, health, pheromone, policy, router};
-use kgents_engine::{AllFiles, Deciders, Engine, EngineConfig, LoadError, Origin, PolicySet};
+use kgents_engine::{
+    AllFiles, Deciders, Engine, EngineConfig, LoadError, LoadModelError, Origin, PolicySet,
+};
 use kgents_tests::components;
 
 /// 2026-11-24, in milliseconds.
@@ -45,7 +47,10 @@ fn the_router_asks_for_exact_names_first_and_takes_the_one() {
     };
     let mut evidence = router::Evidence {
         exact: None,
+        conversation: None,
         cache: None,
+        similar: None,
+        classifier: None,
         search: None,
         fallback: None,
     };
@@ -73,7 +78,10 @@ fn a_question_that_nothing_answers_ends_in_a_visible_fallback() {
     };
     let evidence = router::Evidence {
         exact: Some(Vec::new()),
+        conversation: Some(None),
         cache: Some(None),
+        similar: Some(None),
+        classifier: Some(None),
         search: Some(router::Found {
             candidates: Vec::new(),
             encoder: None,
@@ -85,6 +93,119 @@ fn a_question_that_nothing_answers_ends_in_a_visible_fallback() {
         panic!("{step:?}");
     };
     assert_eq!((decision.agent, decision.fallback), (None, true));
+}
+
+/// Two agents on axes of their own, so many examples of each on its axis.
+fn learnt(examples: u32) -> router::Tables {
+    const DIMENSIONS: usize = 64;
+    let axis = |place: usize| (0..DIMENSIONS).map(move |d| u8::from(d == place));
+    let steps = [0, 1].map(|place| {
+        let example = move |_| axis(place).map(|one| 127 * i8::try_from(one).unwrap());
+        (0..examples).flat_map(example)
+    });
+    let table = router::Examples {
+        steps: steps.into_iter().flatten().collect(),
+        scales: vec![1.0 / 127.0; examples as usize * 2],
+    };
+    let route = |agent: &str| router::Route {
+        agent: agent.into(),
+        cluster: "local".into(),
+        skill: format!("{agent}-skill"),
+        examples,
+        is_taught: true,
+    };
+    router::Tables {
+        routes: vec![route("books"), route("music")],
+        words: router::Head {
+            dimensions: DIMENSIONS as u32,
+            weights: [0, 1].into_iter().flat_map(axis).map(f32::from).collect(),
+            biases: vec![0.0; 2],
+        },
+        words_examples: table.clone(),
+        plain_examples: table,
+        words_calibration: router::Calibration {
+            in_scope: router::Logistic {
+                intercept: -4.0,
+                weights: vec![4.0, 2.0, 1.0, 1.0],
+            },
+            right: router::Logistic {
+                intercept: 0.0,
+                weights: vec![1.0, 1.0],
+            },
+        },
+        sentences: None,
+    }
+}
+
+fn at(place: usize) -> router::Vectors {
+    let words: Vec<f32> = (0..64).map(|d| f32::from(u8::from(d == place))).collect();
+    router::Vectors {
+        plain: words.clone(),
+        words,
+        sentence: None,
+    }
+}
+
+#[test]
+fn a_model_ranks_judges_and_is_the_evidence_of_a_decision() {
+    let model = DECIDERS.router.model(&learnt(100)).unwrap();
+    let ranked = model.rank(&at(1), 32).unwrap();
+    assert_eq!(ranked.len(), 2);
+    assert_eq!(ranked[0].route, 1);
+    assert!((ranked[0].logit - 10.0).abs() < 0.01, "{ranked:?}");
+    let classified = model.judge(&at(1), &ranked).unwrap().unwrap();
+    let best = &classified.agents[0];
+    assert_eq!((best.agent.as_str(), best.is_taught), ("music", true));
+    assert!(best.confidence > 0.99 && classified.in_scope > 0.95);
+    assert!((classified.features.words_mean - 1.0).abs() < 1e-3);
+
+    let question = router::Question {
+        text: "play me something".into(),
+        target: None,
+        accept: 0.8,
+    };
+    let evidence = router::Evidence {
+        exact: Some(Vec::new()),
+        conversation: Some(None),
+        cache: Some(None),
+        similar: Some(None),
+        classifier: Some(Some(classified)),
+        search: None,
+        fallback: None,
+    };
+    let step = DECIDERS.router.decide(&question, &evidence).unwrap();
+    let router::Step::Decided(decision) = step else {
+        panic!("{step:?}");
+    };
+    assert_eq!(decision.agent.as_deref(), Some("music"));
+    assert_eq!(decision.method, router::Method::Classifier);
+    assert!(decision.in_scope >= decision.confidence);
+}
+
+#[test]
+fn a_question_that_resembles_nothing_is_in_nobodys_scope() {
+    let model = DECIDERS.router.model(&learnt(3)).unwrap();
+    let ranked = model.rank(&at(9), 32).unwrap();
+    let classified = model.judge(&at(9), &ranked).unwrap().unwrap();
+    assert!(classified.in_scope < 0.05, "{classified:?}");
+    assert_eq!(model.judge(&at(9), &[]).unwrap(), None);
+    let short = router::Vectors {
+        words: vec![1.0],
+        ..at(0)
+    };
+    assert_eq!(model.rank(&short, 32).unwrap(), []);
+}
+
+#[test]
+fn tables_that_do_not_fit_are_refused_by_name_and_the_model_in_use_stays() {
+    let model = DECIDERS.router.model(&learnt(3)).unwrap();
+    let mut tables = learnt(3);
+    tables.words.biases.pop();
+    let Err(LoadModelError::Tables(problem)) = DECIDERS.router.model(&tables) else {
+        panic!("they were loaded");
+    };
+    assert!(problem.starts_with("`words.biases`"), "{problem}");
+    assert_eq!(model.rank(&at(0), 1).unwrap()[0].route, 0);
 }
 
 #[test]

@@ -3,8 +3,8 @@
 /// Records of the router.
 pub mod router {
     pub use crate::bindings::kgents::router::routing::{
-        Alternative, Candidate, Decision, Evidence, Found, Method, Named, Question, Remembered,
-        Rung, Step,
+        Alternative, Candidate, Classed, Classified, Decision, Evidence, Features, Found, Holder,
+        Method, Named, Question, Remembered, Rung, Similar, Step, Tier,
     };
 }
 

@@ -5,67 +5,70 @@
     reason = "generated from the WIT, which documents every item"
 )]
 
+mod learnt;
+
 use crate::question as pure;
 use exports::kgents::router::routing as wit;
 
 wit_bindgen::generate!({ world: "router", path: "../../wit/router" });
+
+/// A record that has the same fields on both sides, by one way.
+macro_rules! same {
+    ($from:path => $to:path { $($field:ident),* $(,)? }) => {
+        impl From<$from> for $to {
+            fn from($from { $($field),* }: $from) -> Self {
+                Self { $($field: $field.into()),* }
+            }
+        }
+    };
+}
+use same;
 
 struct Router;
 
 export!(Router);
 
 impl wit::Guest for Router {
+    type Model = crate::model::Model;
+
     fn decide(question: wit::Question, evidence: wit::Evidence) -> wit::Step {
         crate::decide(&question.into(), &evidence.into()).into()
     }
 }
 
-impl From<wit::Question> for pure::Question {
-    fn from(
-        wit::Question {
-            text,
-            target,
-            accept,
-        }: wit::Question,
-    ) -> Self {
-        Self {
-            text,
-            target,
-            accept,
-        }
-    }
+fn all<A, B: From<A>>(values: Vec<A>) -> Vec<B> {
+    values.into_iter().map(Into::into).collect()
 }
+
+same!(wit::Question => pure::Question { text, target, accept });
+same!(wit::Named => pure::Named { agent, cluster, via });
+same!(wit::Holder => pure::Holder { agent, cluster });
+same!(wit::Candidate => pure::Candidate { agent, cluster, skill, lexical, coverage, vector, is_taught });
+same!(wit::Alternative => pure::Alternative { agent, cluster, confidence });
+same!(pure::Alternative => wit::Alternative { agent, cluster, confidence });
+same!(wit::Similar => pure::Similar {
+    agent, cluster, confidence, cosine, probability, probability_min, cosine_min,
+});
 
 impl From<wit::Evidence> for pure::Evidence {
-    fn from(
-        wit::Evidence {
+    fn from(evidence: wit::Evidence) -> Self {
+        let wit::Evidence {
             exact,
+            conversation,
             cache,
+            similar,
+            classifier,
             search,
             fallback,
-        }: wit::Evidence,
-    ) -> Self {
+        } = evidence;
         Self {
-            exact: exact.map(|named| named.into_iter().map(Into::into).collect()),
+            exact: exact.map(all),
+            conversation: conversation.map(|holder| holder.map(Into::into)),
             cache: cache.map(|found| found.map(Into::into)),
+            similar: similar.map(|found| found.map(Into::into)),
+            classifier: classifier.map(|classified| classified.map(Into::into)),
             search: search.map(Into::into),
             fallback,
-        }
-    }
-}
-
-impl From<wit::Named> for pure::Named {
-    fn from(
-        wit::Named {
-            agent,
-            cluster,
-            via,
-        }: wit::Named,
-    ) -> Self {
-        Self {
-            agent,
-            cluster,
-            via,
         }
     }
 }
@@ -77,13 +80,14 @@ impl From<wit::Remembered> for pure::Remembered {
             cluster,
             confidence,
             alternatives,
+            instead_of,
         } = found;
-        let alternatives = alternatives.into_iter().map(Into::into).collect();
         Self {
             agent,
             cluster,
             confidence,
-            alternatives,
+            alternatives: all(alternatives),
+            instead_of,
         }
     }
 }
@@ -96,61 +100,8 @@ impl From<wit::Found> for pure::Found {
         }: wit::Found,
     ) -> Self {
         Self {
-            candidates: candidates.into_iter().map(Into::into).collect(),
+            candidates: all(candidates),
             encoder,
-        }
-    }
-}
-
-impl From<wit::Candidate> for pure::Candidate {
-    fn from(candidate: wit::Candidate) -> Self {
-        let wit::Candidate {
-            agent,
-            cluster,
-            skill,
-            lexical,
-            coverage,
-            vector,
-        } = candidate;
-        Self {
-            agent,
-            cluster,
-            skill,
-            lexical,
-            coverage,
-            vector,
-        }
-    }
-}
-
-impl From<wit::Alternative> for pure::Alternative {
-    fn from(
-        wit::Alternative {
-            agent,
-            cluster,
-            confidence,
-        }: wit::Alternative,
-    ) -> Self {
-        Self {
-            agent,
-            cluster,
-            confidence,
-        }
-    }
-}
-
-impl From<pure::Alternative> for wit::Alternative {
-    fn from(
-        pure::Alternative {
-            agent,
-            cluster,
-            confidence,
-        }: pure::Alternative,
-    ) -> Self {
-        Self {
-            agent,
-            cluster,
-            confidence,
         }
     }
 }
@@ -168,7 +119,10 @@ impl From<pure::Rung> for wit::Rung {
     fn from(rung: pure::Rung) -> Self {
         match rung {
             pure::Rung::Exact => Self::Exact,
+            pure::Rung::Conversation => Self::Conversation,
             pure::Rung::Cache => Self::Cache,
+            pure::Rung::Similar => Self::Similar,
+            pure::Rung::Classifier => Self::Classifier,
             pure::Rung::Search => Self::Search,
             pure::Rung::Fallback => Self::Fallback,
         }
@@ -179,7 +133,10 @@ impl From<pure::Method> for wit::Method {
     fn from(method: pure::Method) -> Self {
         match method {
             pure::Method::Exact => Self::Exact,
+            pure::Method::Conversation => Self::Conversation,
             pure::Method::Cache => Self::Cache,
+            pure::Method::Similar => Self::Similar,
+            pure::Method::Classifier => Self::Classifier,
             pure::Method::Search => Self::Search,
             pure::Method::Fallback => Self::Fallback,
         }
@@ -193,6 +150,7 @@ impl From<pure::Decision> for wit::Decision {
             cluster,
             method,
             confidence,
+            in_scope,
             fallback,
             reason,
             alternatives,
@@ -202,9 +160,10 @@ impl From<pure::Decision> for wit::Decision {
             cluster,
             method: method.into(),
             confidence,
+            in_scope,
             fallback,
             reason,
-            alternatives: alternatives.into_iter().map(Into::into).collect(),
+            alternatives: all(alternatives),
         }
     }
 }

@@ -1,13 +1,13 @@
-//! The ladder: exact, cache, search, fallback. Each rung decides, or hands on to
-//! the next, which is asked for when it is missing.
+//! The ladder: exact, conversation, cache, similar, classifier, search, fallback.
+//! Each rung decides, or hands on to the next, which is asked for when it is
+//! missing. A conversation decides last: whoever has it keeps it, unless the rungs
+//! after it are sure that the question is another's.
 
+use crate::conversation;
 use crate::exact::{self, Exact, agents};
-use crate::question::{
-    Alternative, Decision, Evidence, Method, Named, Question, Remembered, Rung, Step, alternatives,
-    probability,
-};
+use crate::question::{Alternative, Decision, Evidence, Method, Question, Rung, Step};
 use crate::reason;
-use crate::search::{Judgement, judge, judge_among};
+use crate::rungs::{Climbed, Near, Rungs};
 
 /// Decide, or say what is missing. Never fails; nonsense ends in a visible
 /// fallback. A target that no agent bears is nobody's: who names an agent is
@@ -18,48 +18,48 @@ pub fn decide(question: &Question, evidence: &Evidence) -> Step {
         accept: threshold(question.accept),
         ..question.clone()
     };
-    let is_blank = question.text.trim().is_empty();
-    if is_blank && question.target.is_none() {
-        // Nothing to look for: only the fallback can take it.
-        return fall_back(question, evidence, None);
+    // Without words or a name there is nothing to look for: only who has the
+    // conversation, or the fallback, can take it.
+    let is_empty = question.text.trim().is_empty() && question.target.is_none();
+    let mut meant = Vec::new();
+    if !is_empty {
+        let Some(matches) = &evidence.exact else {
+            return Step::Need(Rung::Exact);
+        };
+        match (exact::resolve(matches), &question.target) {
+            (Exact::One(decision), _) => return Step::Decided(decision),
+            (Exact::Several(several), _) => meant = several,
+            (Exact::Nobody, Some(target)) => {
+                let reason = reason::unknown_target(target);
+                return Step::Decided(nobody(reason, Near::default()));
+            }
+            (Exact::Nobody, None) => {}
+        }
     }
-    let Some(matches) = &evidence.exact else {
-        return Step::Need(Rung::Exact);
+    let Some(holder) = &evidence.conversation else {
+        return Step::Need(Rung::Conversation);
     };
-    let meant = match (exact::resolve(matches), &question.target) {
-        (Exact::One(decision), _) => return Step::Decided(decision),
-        (Exact::Several(meant), _) => meant,
-        (Exact::Nobody, Some(target)) => {
-            return Step::Decided(nobody(reason::unknown_target(target), Vec::new()));
+    let rungs = Rungs {
+        question,
+        evidence,
+        meant,
+    };
+    let climbed = if is_empty {
+        Climbed::Missed(Near::default())
+    } else {
+        rungs.climb()
+    };
+    // Who names an agent leaves the conversation of any other.
+    let holder = holder.as_ref();
+    let holder = holder.filter(|holder| rungs.is_meant(&holder.agent, &holder.cluster));
+    match (climbed, holder) {
+        (Climbed::Need(rung), _) => Step::Need(rung),
+        (Climbed::Chose(decision), None) => Step::Decided(decision),
+        (Climbed::Missed(near), None) => fall_back(&rungs, near),
+        (Climbed::Chose(decision), Some(holder)) => {
+            Step::Decided(conversation::chosen(holder, question, decision))
         }
-        (Exact::Nobody, None) => Vec::new(),
-    };
-    let Some(cache) = &evidence.cache else {
-        return Step::Need(Rung::Cache);
-    };
-    if let Some(decision) = cache
-        .as_ref()
-        .and_then(|found| recall(question, &meant, found))
-    {
-        return Step::Decided(decision);
-    }
-    let Some(found) = &evidence.search else {
-        return Step::Need(Rung::Search);
-    };
-    let shared_by = agents(&meant);
-    let judged = match shared_by {
-        0 => judge(found),
-        _ => judge_among(&meant, found.clone()),
-    };
-    match judged {
-        Some(judged) if judged.confidence >= question.accept => {
-            Step::Decided(accept(question, shared_by, judged))
-        }
-        judged if shared_by > 0 && question.target.is_some() => {
-            let reason = reason::ambiguous(question, shared_by, judged.as_ref());
-            Step::Decided(nobody(reason, misses(judged.as_ref())))
-        }
-        judged => fall_back(question, evidence, judged.map(|j| (j, shared_by))),
+        (Climbed::Missed(near), Some(holder)) => Step::Decided(conversation::kept(holder, near)),
     }
 }
 
@@ -72,100 +72,55 @@ fn threshold(accept: f32) -> f32 {
     }
 }
 
-/// A remembered decision counts if it reaches today's threshold and does not
-/// contradict the agents named by the caller.
-fn recall(question: &Question, meant: &[&Named], found: &Remembered) -> Option<Decision> {
-    let confidence = probability(found.confidence);
-    let is_named = meant.is_empty()
-        || meant
-            .iter()
-            .any(|m| m.agent == found.agent && m.cluster == found.cluster);
-    let counts = !found.agent.is_empty() && is_named && confidence >= question.accept;
-    counts.then(|| Decision {
-        agent: Some(found.agent.clone()),
-        cluster: Some(found.cluster.clone()),
-        method: Method::Cache,
-        confidence,
-        fallback: false,
-        reason: reason::remembered(&found.agent, confidence),
-        alternatives: alternatives(
-            found.alternatives.clone(),
-            Some((&found.agent, &found.cluster)),
-        ),
-    })
-}
-
-fn accept(question: &Question, shared_by: usize, judged: Judgement) -> Decision {
-    let reason = match shared_by {
-        0 => reason::accepted(&judged),
-        _ => reason::told_apart(question, shared_by, &judged),
-    };
-    let chosen = Some((judged.agent.as_str(), judged.cluster.as_str()));
-    Decision {
-        alternatives: alternatives(judged.alternatives, chosen),
-        agent: Some(judged.agent),
-        cluster: Some(judged.cluster),
-        method: Method::Search,
-        confidence: judged.confidence,
-        fallback: false,
-        reason,
+/// The last rung.
+fn fall_back(rungs: &Rungs<'_>, near: Near) -> Step {
+    let question = rungs.question;
+    let nearest = near.misses.first();
+    let shared_by = agents(&rungs.meant);
+    let unclear = (shared_by > 0).then(|| reason::ambiguous(question, shared_by, nearest));
+    if let (Some(reason), Some(_)) = (&unclear, &question.target) {
+        return Step::Decided(nobody(reason.clone(), near));
     }
-}
-
-/// The last rung. `judged` is what came nearest, and how many agents shared the
-/// caller's words (0 when they are no name).
-fn fall_back(question: &Question, evidence: &Evidence, judged: Option<(Judgement, usize)>) -> Step {
-    let Some(fallback) = &evidence.fallback else {
+    let Some(fallback) = &rungs.evidence.fallback else {
         return Step::Need(Rung::Fallback);
     };
-    let near = judged.as_ref().map(|(judged, _)| judged);
     let Some(agent) = fallback.as_ref().filter(|agent| !agent.is_empty()) else {
-        let reason = match &judged {
-            Some((near, shared_by)) if *shared_by > 0 => {
-                reason::ambiguous(question, *shared_by, Some(near))
-            }
-            _ => reason::nobody(question, near),
-        };
-        return Step::Decided(nobody(reason, misses(near)));
+        let reason = unclear.unwrap_or_else(|| reason::nobody(question, nearest));
+        return Step::Decided(nobody(reason, near));
     };
-    let cluster = cluster_of(agent, evidence);
-    let others = misses(near)
-        .into_iter()
-        .filter(|miss| &miss.agent != agent)
-        .collect();
+    let reason = reason::taken(agent, question, nearest);
+    let is_another = |miss: &Alternative| &miss.agent != agent;
     Step::Decided(Decision {
         agent: Some(agent.clone()),
-        cluster,
+        cluster: cluster_of(agent, rungs.evidence),
         method: Method::Fallback,
         confidence: 0.0,
+        in_scope: near.in_scope,
         fallback: true,
-        reason: reason::taken(agent, question, near),
-        alternatives: others,
+        reason,
+        alternatives: near.misses.into_iter().filter(is_another).collect(),
     })
 }
 
-/// The fallback agent's cluster, if the search happened to tell it.
+/// The fallback agent's cluster, if the search or the classifier happened to tell it.
 fn cluster_of(agent: &str, evidence: &Evidence) -> Option<String> {
-    let candidates = &evidence.search.as_ref()?.candidates;
-    candidates
-        .iter()
-        .filter(|c| c.agent == agent)
-        .map(|c| c.cluster.clone())
-        .min()
+    let searched = evidence.search.iter().flat_map(|found| &found.candidates);
+    let searched = searched.filter(|c| c.agent == agent).map(|c| &c.cluster);
+    let classified = evidence.classifier.iter().flatten();
+    let classed = classified.flat_map(|all| &all.agents);
+    let classed = classed.filter(|c| c.agent == agent).map(|c| &c.cluster);
+    searched.min().or(classed.min()).cloned()
 }
 
-fn nobody(reason: String, alternatives: Vec<Alternative>) -> Decision {
+fn nobody(reason: String, near: Near) -> Decision {
     Decision {
         agent: None,
         cluster: None,
         method: Method::Fallback,
         confidence: 0.0,
+        in_scope: near.in_scope,
         fallback: true,
         reason,
-        alternatives,
+        alternatives: near.misses,
     }
-}
-
-fn misses(judged: Option<&Judgement>) -> Vec<Alternative> {
-    judged.map_or_else(Vec::new, Judgement::misses)
 }

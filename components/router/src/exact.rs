@@ -54,6 +54,7 @@ fn decision(chosen: &Named, matches: &[Named]) -> Decision {
         cluster: Some(chosen.cluster.clone()),
         method: Method::Exact,
         confidence: 1.0,
+        in_scope: 1.0,
         fallback: false,
         reason: reason::exact(chosen),
         alternatives: alternatives(others.collect(), Some((&chosen.agent, &chosen.cluster))),

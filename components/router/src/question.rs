@@ -1,5 +1,6 @@
 //! The values that go in and come out, as in `wit/router/router.wit`.
 
+use crate::classify::Classified;
 use crate::order::ordered;
 use std::cmp::Ordering;
 
@@ -22,8 +23,14 @@ pub struct Question {
 pub enum Rung {
     /// Agents whose name, alias or skill id is exactly the target or text.
     Exact,
+    /// The agent that has the conversation this is part of.
+    Conversation,
     /// An earlier decision on the same text for the same caller.
     Cache,
+    /// An earlier decision on a text much like this one for the same caller.
+    Similar,
+    /// What the model learnt from the cards makes of it.
+    Classifier,
     /// Lexical and vector scores of the agents' skills.
     Search,
     /// The agent configured to take what nobody else takes.
@@ -41,6 +48,15 @@ pub struct Named {
     pub via: String,
 }
 
+/// The agent that answered this conversation before.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Holder {
+    /// The agent's name.
+    pub agent: String,
+    /// The cluster it lives in.
+    pub cluster: String,
+}
+
 /// A decision remembered by the host.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Remembered {
@@ -52,6 +68,27 @@ pub struct Remembered {
     pub confidence: f32,
     /// The alternatives of then.
     pub alternatives: Vec<Alternative>,
+    /// The deprecated agent that was chosen then, when `agent` is its successor.
+    pub instead_of: Option<String>,
+}
+
+/// The nearest text that was decided before, with what was decided.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Similar {
+    /// The agent chosen then.
+    pub agent: String,
+    /// Its cluster.
+    pub cluster: String,
+    /// Calibrated probability of the decision of then, 0.0 to 1.0.
+    pub confidence: f32,
+    /// Cosine of both texts in the static encoder, -1.0 to 1.0.
+    pub cosine: f32,
+    /// The model's probability that this question goes there too, 0.0 to 1.0.
+    pub probability: f32,
+    /// Smallest `probability` that counts; above 1.0 when none does.
+    pub probability_min: f32,
+    /// Smallest `cosine` that counts.
+    pub cosine_min: f32,
 }
 
 /// One agent with the scores of its best skill.
@@ -69,6 +106,8 @@ pub struct Candidate {
     pub coverage: f32,
     /// Cosine of the embeddings, -1.0 to 1.0; `None` without an encoder.
     pub vector: Option<f32>,
+    /// Whether the model was taught this agent by examples.
+    pub is_taught: bool,
 }
 
 /// What the search rung found.
@@ -86,8 +125,14 @@ pub struct Found {
 pub struct Evidence {
     /// The exact rung.
     pub exact: Option<Vec<Named>>,
+    /// The conversation rung.
+    pub conversation: Option<Option<Holder>>,
     /// The cache rung.
     pub cache: Option<Option<Remembered>>,
+    /// The similar rung.
+    pub similar: Option<Option<Similar>>,
+    /// The classifier rung.
+    pub classifier: Option<Option<Classified>>,
     /// The search rung.
     pub search: Option<Found>,
     /// The fallback rung.
@@ -99,8 +144,14 @@ pub struct Evidence {
 pub enum Method {
     /// By exact name, alias or skill id.
     Exact,
+    /// The agent that has the conversation keeps it.
+    Conversation,
     /// Remembered.
     Cache,
+    /// A question much like this one is remembered.
+    Similar,
+    /// By what the model learnt from the cards.
+    Classifier,
     /// By calibrated search.
     Search,
     /// Nothing reached the threshold.
@@ -130,6 +181,9 @@ pub struct Decision {
     pub method: Method,
     /// Calibrated probability, 0.0 to 1.0; 0.0 for a fallback.
     pub confidence: f32,
+    /// Probability, 0.0 to 1.0, that anybody here does this, as far as the
+    /// evidence tells.
+    pub in_scope: f32,
     /// True when no evidence reached the threshold.
     pub fallback: bool,
     /// One sentence for a person.

@@ -1,6 +1,7 @@
 //! The one sentence for a person, with the numbers that decided.
 
-use crate::question::{Named, Question};
+use crate::classify::{Classed, Classified, Tier};
+use crate::question::{Alternative, Holder, Named, Question, Remembered, Similar};
 use crate::search::Judgement;
 
 /// Characters of the caller's own words that a reason repeats at most.
@@ -26,22 +27,89 @@ pub fn unknown_target(target: &str) -> String {
 
 /// A remembered decision.
 #[must_use]
-pub fn remembered(agent: &str, confidence: f32) -> String {
+pub fn remembered(found: &Remembered, confidence: f32) -> String {
+    let (agent, at) = (&found.agent, hundredths(confidence));
+    match &found.instead_of {
+        Some(old) => format!(
+            "the same question went to `{old}` before, at {at}; `{old}` is deprecated, \
+             and its successor is `{agent}`"
+        ),
+        None => format!("the same question went to `{agent}` before, at {at}"),
+    }
+}
+
+/// What was decided of a text much like this one.
+#[must_use]
+pub fn similar(found: &Similar, confidence: f32) -> String {
     format!(
-        "the same question went to `{agent}` before, at {}",
+        "a question much like this one (cosine {}) went to `{}` before; so does this one at {}",
+        hundredths(found.cosine),
+        found.agent,
         hundredths(confidence)
     )
+}
+
+/// An agent of the model that reached the threshold.
+#[must_use]
+pub fn classified(best: &Classed, all: &Classified) -> String {
+    let encoder = match all.tier {
+        Tier::Words => "by words alone",
+        Tier::Sentences => "by sentences",
+    };
+    format!(
+        "`{}` fits{} at {} (learnt from examples, {encoder}; somebody here does this at {})",
+        best.agent,
+        by_skill(&best.skill),
+        hundredths(best.confidence),
+        hundredths(all.in_scope)
+    )
+}
+
+/// The evidence agrees with the conversation.
+#[must_use]
+pub fn kept(holder: &Holder, confidence: f32) -> String {
+    let agent = &holder.agent;
+    let at = hundredths(confidence);
+    format!("`{agent}` has this conversation, and the question fits it at {at}")
+}
+
+/// Another agent would do, and is not sure enough to end the conversation.
+#[must_use]
+pub fn not_left(holder: &Holder, rival: &Alternative, enough: f32) -> String {
+    format!(
+        "`{}` has this conversation; `{}` fits at {}, below the {} that would leave it",
+        holder.agent,
+        rival.agent,
+        hundredths(rival.confidence),
+        hundredths(enough)
+    )
+}
+
+/// Nobody was sure enough, so the conversation goes on.
+#[must_use]
+pub fn continued(holder: &Holder, rival: Option<&Alternative>) -> String {
+    let agent = &holder.agent;
+    match rival {
+        Some(rival) => format!(
+            "`{agent}` has this conversation, and nobody is sure enough to take it{}",
+            nearest(rival)
+        ),
+        None => format!("`{agent}` has this conversation, and nothing points to anybody else"),
+    }
+}
+
+/// Another agent is sure enough to end the conversation; `reason` says why.
+#[must_use]
+pub fn left(reason: &str, holder: &Holder) -> String {
+    let agent = &holder.agent;
+    format!("{reason}; this leaves the conversation with `{agent}`")
 }
 
 /// A searched agent that reached the threshold.
 #[must_use]
 pub fn accepted(judged: &Judgement) -> String {
     let Judgement { agent, skill, .. } = judged;
-    let skill = if skill.is_empty() {
-        String::new()
-    } else {
-        format!(" by its skill `{skill}`")
-    };
+    let skill = by_skill(skill);
     let confidence = hundredths(judged.confidence);
     format!("`{agent}` fits{skill} at {confidence}{}", scores(judged))
 }
@@ -58,42 +126,46 @@ pub fn told_apart(question: &Question, shared_by: usize, judged: &Judgement) -> 
 
 /// Several agents of one name, none of them likely enough.
 #[must_use]
-pub fn ambiguous(question: &Question, shared_by: usize, judged: Option<&Judgement>) -> String {
+pub fn ambiguous(question: &Question, shared_by: usize, near: Option<&Alternative>) -> String {
     let words = asked(question);
-    let nearest = judged.map_or_else(String::new, nearest);
+    let nearest = near.map_or_else(String::new, nearest);
     let accept = hundredths(question.accept);
     format!("{shared_by} agents share `{words}` and none reaches {accept}{nearest}")
 }
 
 /// Nobody reached the threshold; the configured agent takes it.
 #[must_use]
-pub fn taken(fallback: &str, question: &Question, judged: Option<&Judgement>) -> String {
+pub fn taken(fallback: &str, question: &Question, near: Option<&Alternative>) -> String {
     let accept = hundredths(question.accept);
-    let nearest = judged.map_or_else(String::new, nearest);
+    let nearest = near.map_or_else(String::new, nearest);
     format!("nobody here reaches {accept}{nearest}; `{fallback}` takes what nobody else takes")
 }
 
 /// Nobody reached the threshold and nobody takes it.
 #[must_use]
-pub fn nobody(question: &Question, judged: Option<&Judgement>) -> String {
+pub fn nobody(question: &Question, near: Option<&Alternative>) -> String {
     if question.text.trim().is_empty() {
         return "the request holds no words to go by".to_owned();
     }
-    match judged {
-        Some(judged) => {
+    match near {
+        Some(near) => {
             let accept = hundredths(question.accept);
-            format!("nobody here does this{}, below {accept}", nearest(judged))
+            format!("nobody here does this{}, below {accept}", nearest(near))
         }
         None => "nobody here does this, and nobody comes near".to_owned(),
     }
 }
 
-fn nearest(judged: &Judgement) -> String {
-    format!(
-        "; nearest is `{}` at {}",
-        judged.agent,
-        hundredths(judged.confidence)
-    )
+fn nearest(near: &Alternative) -> String {
+    let (agent, at) = (&near.agent, hundredths(near.confidence));
+    format!("; nearest is `{agent}` at {at}")
+}
+
+fn by_skill(skill: &str) -> String {
+    match skill {
+        "" => String::new(),
+        skill => format!(" by its skill `{skill}`"),
+    }
 }
 
 fn scores(judged: &Judgement) -> String {

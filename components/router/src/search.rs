@@ -6,7 +6,7 @@ use crate::features::{Features, Scored, features, has_vectors, rank};
 use crate::question::{ALTERNATIVES_MAX, Alternative, Candidate, Found, Named, alternatives};
 
 /// Search never claims certainty; that is the exact rung's.
-const CONFIDENCE_MAX: f32 = 0.999;
+pub const CONFIDENCE_MAX: f32 = 0.999;
 
 /// The best agent found, with what speaks for it.
 #[derive(Debug, Clone, PartialEq)]

@@ -39,6 +39,7 @@ fn candidate(agent: &str, lexical: f32, coverage: f32, vector: Option<f32>) -> C
         lexical,
         coverage,
         vector,
+        is_taught: false,
     }
 }
 
@@ -71,14 +72,18 @@ fn remembered(agent: &str, confidence: f32) -> Remembered {
         cluster: "home".into(),
         confidence,
         alternatives,
+        instead_of: None,
     }
 }
 
-/// Evidence in which every rung was asked; the cache and the exact rung in vain.
+/// Evidence in which every rung was asked; those before the search in vain.
 fn searched(candidates: Vec<Candidate>, fallback: Option<&str>) -> Evidence {
     Evidence {
         exact: Some(vec![]),
+        conversation: Some(None),
         cache: Some(None),
+        similar: Some(None),
+        classifier: Some(None),
         search: Some(found(candidates)),
         fallback: Some(fallback.map(Into::into)),
     }
@@ -125,26 +130,35 @@ fn check(
 }
 
 #[test]
-fn rungs_are_asked_for_in_order_each_once_and_five_calls_decide() {
+fn rungs_are_asked_for_in_order_each_once_and_eight_calls_decide() {
     let question = ask("translate this");
     let mut evidence = Evidence::default();
     let mut asked = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..7 {
         let Step::Need(rung) = decide(&question, &evidence) else {
             panic!("decided early")
         };
         asked.push(rung);
         match rung {
             Rung::Exact => evidence.exact = Some(vec![]),
+            Rung::Conversation => evidence.conversation = Some(None),
             Rung::Cache => evidence.cache = Some(None),
+            Rung::Similar => evidence.similar = Some(None),
+            Rung::Classifier => evidence.classifier = Some(None),
             Rung::Search => evidence.search = Some(found(vec![])),
             Rung::Fallback => evidence.fallback = Some(None),
         }
     }
-    assert_eq!(
-        asked,
-        [Rung::Exact, Rung::Cache, Rung::Search, Rung::Fallback]
-    );
+    let order = [
+        Rung::Exact,
+        Rung::Conversation,
+        Rung::Cache,
+        Rung::Similar,
+        Rung::Classifier,
+        Rung::Search,
+        Rung::Fallback,
+    ];
+    assert_eq!(asked, order);
     check(&question, &evidence, None, Method::Fallback);
 }
 
@@ -166,6 +180,7 @@ fn one_exact_match_decides_at_once() {
             (decision.confidence, decision.cluster.as_deref()),
             (1.0, Some("home"))
         );
+        assert_eq!(decision.in_scope, 1.0);
         assert!(decision.alternatives.is_empty());
     }
 }
@@ -255,6 +270,9 @@ fn a_shared_skill_is_told_apart_by_search() {
         };
         let mut evidence = Evidence {
             exact: Some(shared.clone()),
+            conversation: Some(None),
+            similar: Some(None),
+            classifier: Some(None),
             ..Evidence::default()
         };
         assert_eq!(decide(&question, &evidence), Step::Need(Rung::Cache));
@@ -314,6 +332,7 @@ fn a_remembered_decision_decides() {
     let cache = Some(Some(remembered("translator", 0.91)));
     let evidence = Evidence {
         exact: Some(vec![]),
+        conversation: Some(None),
         cache,
         ..Evidence::default()
     };
@@ -323,9 +342,28 @@ fn a_remembered_decision_decides() {
         Some("translator"),
         Method::Cache,
     );
-    assert_eq!(decision.confidence, 0.91);
+    assert_eq!((decision.confidence, decision.in_scope), (0.91, 0.91));
     assert_eq!(decision.alternatives.len(), 1, "without the chosen one");
     assert!(decision.reason.contains("0.91"), "{}", decision.reason);
+}
+
+#[test]
+fn a_deprecated_agent_is_followed_by_its_successor_and_the_reason_says_so() {
+    let found = Remembered {
+        instead_of: Some("dragoman".into()),
+        ..remembered("translator", 0.91)
+    };
+    let evidence = Evidence {
+        exact: Some(vec![]),
+        conversation: Some(None),
+        cache: Some(Some(found)),
+        ..Evidence::default()
+    };
+    let question = ask("translate this");
+    let decision = check(&question, &evidence, Some("translator"), Method::Cache);
+    let expected = "the same question went to `dragoman` before, at 0.91; `dragoman` is \
+                    deprecated, and its successor is `translator`";
+    assert_eq!(decision.reason, expected);
 }
 
 #[test]
@@ -348,12 +386,13 @@ fn a_remembered_decision_that_does_not_count_is_searched_again() {
     for (exact, found, why) in cases {
         let evidence = Evidence {
             exact: Some(exact),
+            conversation: Some(None),
             cache: Some(Some(found)),
             ..Evidence::default()
         };
         assert_eq!(
             decide(&ask("translate"), &evidence),
-            Step::Need(Rung::Search),
+            Step::Need(Rung::Similar),
             "{why}"
         );
     }
@@ -479,6 +518,7 @@ fn what_nobody_does_and_nobody_takes_names_the_nearest() {
             Method::Fallback,
         );
         let nearest = &decision.alternatives[0];
+        assert_eq!(decision.in_scope, nearest.confidence);
         assert_eq!((nearest.agent.as_str(), decision.cluster), ("books", None));
         assert!(
             decision
@@ -499,15 +539,13 @@ fn what_nobody_does_and_nobody_takes_names_the_nearest() {
 }
 
 #[test]
-fn a_question_without_words_only_asks_for_the_fallback() {
-    assert_eq!(
-        decide(&ask(" \n"), &Evidence::default()),
-        Step::Need(Rung::Fallback)
-    );
-    let evidence = Evidence {
-        fallback: Some(None),
-        ..Evidence::default()
-    };
+fn a_question_without_words_only_asks_for_the_conversation_and_the_fallback() {
+    let mut evidence = Evidence::default();
+    let needed = |evidence: &_| decide(&ask(" \n"), evidence);
+    assert_eq!(needed(&evidence), Step::Need(Rung::Conversation));
+    evidence.conversation = Some(None);
+    assert_eq!(needed(&evidence), Step::Need(Rung::Fallback));
+    evidence.fallback = Some(None);
     let decision = check(&ask(""), &evidence, None, Method::Fallback);
     assert_eq!(decision.reason, "the request holds no words to go by");
 }

@@ -1,11 +1,13 @@
 //! What holds for any evidence.
 
 use kgents_router::calibration::{ENCODER, LEXICAL};
+use kgents_router::classify::{Classed, Classified, Features, Tier};
+use kgents_router::conversation::LEAVE_MIN;
 use kgents_router::decide;
 use kgents_router::features::{features, rank};
 use kgents_router::question::{
-    ALTERNATIVES_MAX, Alternative, Candidate, Decision, Evidence, Found, Method, Named, Question,
-    Remembered, Step,
+    ALTERNATIVES_MAX, Alternative, Candidate, Decision, Evidence, Found, Holder, Method, Named,
+    Question, Remembered, Rung, Similar, Step, probability,
 };
 use kgents_router::search::judge;
 use proptest::option;
@@ -31,8 +33,9 @@ prop_compose! {
         agent in name(), cluster in cluster(), skill in ".{0,8}",
         lexical in prop_oneof![0.0_f32..20.0, number()], coverage in number(),
         vector in option::of(number()),
+        is_taught in any::<bool>(),
     ) -> Candidate {
-        Candidate { agent, cluster, skill, lexical, coverage, vector }
+        Candidate { agent, cluster, skill, lexical, coverage, vector, is_taught }
     }
 }
 
@@ -55,8 +58,42 @@ prop_compose! {
     fn remembered()(
         agent in name(), cluster in cluster(), confidence in number(),
         alternatives in prop::collection::vec(alternative(), 0..9),
+        instead_of in option::of(name()),
     ) -> Remembered {
-        Remembered { agent, cluster, confidence, alternatives }
+        Remembered { agent, cluster, confidence, alternatives, instead_of }
+    }
+}
+
+prop_compose! {
+    fn holder()(agent in name(), cluster in cluster()) -> Holder {
+        Holder { agent, cluster }
+    }
+}
+
+prop_compose! {
+    fn similar()(
+        agent in name(), cluster in cluster(), confidence in number(), cosine in number(),
+        probability in number(), probability_min in number(), cosine_min in number(),
+    ) -> Similar {
+        Similar { agent, cluster, confidence, cosine, probability, probability_min, cosine_min }
+    }
+}
+
+prop_compose! {
+    fn classed()(
+        agent in name(), cluster in cluster(), skill in ".{0,8}", confidence in number(),
+        is_taught in any::<bool>(),
+    ) -> Classed {
+        Classed { agent, cluster, skill, confidence, is_taught }
+    }
+}
+
+prop_compose! {
+    fn classified()(
+        tier in select(vec![Tier::Words, Tier::Sentences]), in_scope in number(),
+        agents in prop::collection::vec(classed(), 0..7),
+    ) -> Classified {
+        Classified { tier, in_scope, features: Features::default(), agents }
     }
 }
 
@@ -71,11 +108,38 @@ prop_compose! {
 prop_compose! {
     fn evidence()(
         exact in option::of(prop::collection::vec(named(), 0..6)),
+        conversation in option::of(option::of(holder())),
         cache in option::of(option::of(remembered())),
+        similar in option::of(option::of(similar())),
+        classifier in option::of(option::of(classified())),
         search in option::of(found()),
         fallback in option::of(option::of(name())),
     ) -> Evidence {
-        Evidence { exact, cache, search, fallback }
+        Evidence { exact, conversation, cache, similar, classifier, search, fallback }
+    }
+}
+
+/// The same with every rung asked: what was not, in vain.
+fn full(evidence: Evidence) -> Evidence {
+    let nothing = Found {
+        candidates: vec![],
+        encoder: None,
+    };
+    Evidence {
+        exact: Some(evidence.exact.unwrap_or_default()),
+        conversation: Some(evidence.conversation.flatten()),
+        cache: Some(evidence.cache.flatten()),
+        similar: Some(evidence.similar.flatten()),
+        classifier: Some(evidence.classifier.flatten()),
+        search: Some(evidence.search.unwrap_or(nothing)),
+        fallback: Some(evidence.fallback.flatten()),
+    }
+}
+
+fn decided(question: &Question, evidence: &Evidence) -> Result<Decision, TestCaseError> {
+    match decide(question, evidence) {
+        Step::Decided(decision) => Ok(decision),
+        Step::Need(rung) => Err(TestCaseError::fail(format!("still needs {rung:?}"))),
     }
 }
 
@@ -85,17 +149,33 @@ prop_compose! {
     }
 }
 
+/// Fills one rung in.
+fn gather(gathered: &mut Evidence, rung: Rung, full: &Evidence) {
+    let full = full.clone();
+    match rung {
+        Rung::Exact => gathered.exact = full.exact,
+        Rung::Conversation => gathered.conversation = full.conversation,
+        Rung::Cache => gathered.cache = full.cache,
+        Rung::Similar => gathered.similar = full.similar,
+        Rung::Classifier => gathered.classifier = full.classifier,
+        Rung::Search => gathered.search = full.search,
+        Rung::Fallback => gathered.fallback = full.fallback,
+    }
+}
+
 fn well_formed(decision: &Decision) -> Result<(), TestCaseError> {
     let Decision {
         agent,
         cluster,
         method,
         confidence,
+        in_scope,
         fallback,
         reason,
         alternatives,
     } = decision;
     prop_assert!((0.0..=1.0).contains(confidence));
+    prop_assert!((0.0..=1.0).contains(in_scope) && in_scope >= confidence);
     prop_assert_eq!(*fallback, *method == Method::Fallback);
     prop_assert!(!*fallback || *confidence == 0.0);
     prop_assert!(agent.is_some() || (*fallback && cluster.is_none()));
@@ -135,24 +215,98 @@ proptest! {
 
     #[test]
     fn full_evidence_always_decides(question in question(), evidence in evidence()) {
-        let full = Evidence {
-            exact: Some(evidence.exact.unwrap_or_default()),
-            cache: Some(evidence.cache.flatten()),
-            search: Some(evidence.search.unwrap_or(Found { candidates: vec![], encoder: None })),
-            fallback: Some(evidence.fallback.flatten()),
-        };
-        prop_assert!(matches!(decide(&question, &full), Step::Decided(_)));
+        decided(&question, &full(evidence))?;
     }
 
     #[test]
-    fn a_search_is_only_accepted_at_the_threshold(question in question(), found in found()) {
-        let evidence = Evidence {
-            exact: Some(vec![]), cache: Some(None), search: Some(found), fallback: Some(None),
-        };
-        if let Step::Decided(decision) = decide(&question, &evidence)
-            && decision.method == Method::Search
-        {
-            prop_assert!(decision.confidence >= question.accept.clamp(0.0, 1.0));
+    fn what_is_asked_for_rung_by_rung_decides_as_what_is_given_at_once(
+        question in question(), evidence in evidence(),
+    ) {
+        let full = full(evidence);
+        let mut gathered = Evidence::default();
+        for _ in 0..8 {
+            match decide(&question, &gathered) {
+                Step::Decided(decision) => {
+                    // Rungs further up are not asked, and change nothing.
+                    let all = decided(&question, &full)?;
+                    prop_assert_eq!(
+                        (decision.agent, decision.method, decision.confidence),
+                        (all.agent, all.method, all.confidence)
+                    );
+                    return Ok(());
+                }
+                Step::Need(rung) => gather(&mut gathered, rung, &full),
+            }
+        }
+        prop_assert!(false, "not decided in eight calls");
+    }
+
+    #[test]
+    fn what_weighs_the_question_is_only_accepted_at_the_threshold(
+        question in question(), evidence in evidence(),
+    ) {
+        let decision = decided(&question, &full(evidence))?;
+        let weighed = [Method::Cache, Method::Similar, Method::Classifier, Method::Search];
+        if weighed.contains(&decision.method) {
+            let accept = if question.accept.is_nan() { 1.0 } else { question.accept };
+            prop_assert!(decision.confidence >= accept.clamp(0.0, 1.0));
+        }
+    }
+
+    #[test]
+    fn a_higher_threshold_never_finds_somebody_for_what_nobody_took(
+        question in question(), evidence in evidence(), higher in 0.0_f32..1.0,
+    ) {
+        let full = full(evidence);
+        if decided(&question, &full)?.fallback && !question.accept.is_nan() {
+            let accept = question.accept.max(higher);
+            let stricter = Question { accept, ..question };
+            prop_assert!(decided(&stricter, &full)?.fallback);
+        }
+    }
+
+    #[test]
+    fn a_conversation_ends_only_by_name_or_by_who_is_sure_enough(
+        question in question(), evidence in evidence(),
+    ) {
+        let evidence = Evidence { exact: Some(vec![]), ..full(evidence) };
+        let Some(Some(holder)) = evidence.conversation.clone() else { return Ok(()) };
+        if holder.agent.is_empty() || question.target.is_some() {
+            return Ok(());
+        }
+        let decision = decided(&question, &evidence)?;
+        prop_assert!(!decision.fallback);
+        if decision.agent != Some(holder.agent) {
+            prop_assert!(decision.confidence >= LEAVE_MIN);
+            prop_assert!(decision.method != Method::Conversation);
+        } else {
+            prop_assert_eq!(decision.method, Method::Conversation);
+            prop_assert!(decision.confidence < 1.0);
+        }
+    }
+
+    #[test]
+    fn an_agent_that_was_not_taught_is_never_accepted_by_the_classifier(
+        question in question(), evidence in evidence(),
+    ) {
+        let mut full = full(evidence);
+        for one in full.classifier.iter_mut().flatten().flat_map(|all| &mut all.agents) {
+            one.is_taught = false;
+        }
+        prop_assert!(decided(&question, &full)?.method != Method::Classifier);
+    }
+
+    #[test]
+    fn a_likeness_below_its_bounds_is_never_taken(
+        question in question(), evidence in evidence(),
+    ) {
+        let full = full(evidence);
+        let decision = decided(&question, &full)?;
+        if let (Method::Similar, Some(Some(found))) = (decision.method, full.similar) {
+            prop_assert!(found.probability >= found.probability_min);
+            prop_assert!(found.cosine >= found.cosine_min);
+            prop_assert!(decision.confidence <= probability(found.confidence));
+            prop_assert!(decision.confidence <= probability(found.probability));
         }
     }
 

@@ -16,6 +16,17 @@ pub const TICK: Duration = Duration::from_millis(10);
 /// most a set may have, were measured to need no more than a quarter of it.
 const POLICY_MEMORY_BYTES_MAX: usize = 256 * MIB;
 
+/// Linear memory of one router instance with a model inside, in bytes. The largest
+/// model that is trained (4,096 routes, 65,536 examples, both encoders) was measured
+/// to need 46 MiB: its tables are taken over where they are put.
+const ROUTER_MODEL_MEMORY_BYTES_MAX: usize = 64 * MIB;
+
+/// Default of [`EngineConfig::router_model_instances`].
+const ROUTER_MODEL_INSTANCES: NonZeroUsize = match NonZeroUsize::new(4) {
+    Some(four) => four,
+    None => NonZeroUsize::MIN,
+};
+
 /// What one call into a decider may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallLimits {
@@ -57,6 +68,21 @@ impl CallLimits {
         ..Self::POLICY
     };
 
+    /// For a question to a model: tens of microseconds, and a millisecond for the
+    /// largest. The deadline is that of the small deciders, for the same reason.
+    pub const ROUTER_MODEL: Self = Self {
+        deadline: Self::SMALL.deadline,
+        memory_bytes_max: ROUTER_MODEL_MEMORY_BYTES_MAX,
+        memory_bytes_kept: Self::SMALL.memory_bytes_kept,
+    };
+
+    /// For taking a model's tables in: less than 100 ms for the largest, in the
+    /// background of a machine that may be busy with training the next.
+    pub const ROUTER_MODEL_LOAD: Self = Self {
+        deadline: Duration::from_secs(10),
+        ..Self::ROUTER_MODEL
+    };
+
     /// Deadline in ticks of the engine's clock. One more than the quotient,
     /// because the first tick may come at once.
     pub(crate) fn ticks(&self) -> u64 {
@@ -77,6 +103,14 @@ pub struct EngineConfig {
     pub policy: CallLimits,
     /// Bounds of loading a set of policies into one instance.
     pub policy_load: CallLimits,
+    /// Instances kept warm per model of the router, at most `instances`: each holds
+    /// the model's tables, which may be megabytes, and one answers some 20,000
+    /// questions a second.
+    pub router_model_instances: NonZeroUsize,
+    /// Bounds of one question to a model of the router.
+    pub router_model: CallLimits,
+    /// Bounds of loading a model of the router into one instance.
+    pub router_model_load: CallLimits,
 }
 
 impl Default for EngineConfig {
@@ -86,6 +120,9 @@ impl Default for EngineConfig {
             small: CallLimits::SMALL,
             policy: CallLimits::POLICY,
             policy_load: CallLimits::POLICY_LOAD,
+            router_model_instances: ROUTER_MODEL_INSTANCES,
+            router_model: CallLimits::ROUTER_MODEL,
+            router_model_load: CallLimits::ROUTER_MODEL_LOAD,
         }
     }
 }

@@ -14,6 +14,7 @@ mod policy_door;
 mod policy_remote;
 mod remote;
 mod router_door;
+mod router_model;
 
 pub use agents_door::Agents;
 pub use health_door::Health;
@@ -21,6 +22,7 @@ pub use pheromone_door::Pheromones;
 pub use policy_door::{LoadError, Policy, PolicySet};
 pub use remote::Remote;
 pub use router_door::Router;
+pub use router_model::{LoadModelError, RouterModel};
 
 use std::sync::Arc;
 
@@ -37,8 +39,9 @@ use crate::pool::{Pool, Warm};
 /// Records of the router decider (`wit/router`).
 pub mod router {
     pub use super::bindings::router::exports::kgents::router::routing::{
-        Alternative, Candidate, Decision, Evidence, Found, Method, Named, Question, Remembered,
-        Rung, Step,
+        Alternative, Calibration, Candidate, Classed, Classified, Decision, Evidence, Examples,
+        Features, Found, Head, Holder, Logistic, Method, Named, Question, Ranked, Remembered,
+        Route, Rung, Sentences, Similar, Step, Tables, Tier, Vectors,
     };
 }
 
@@ -116,17 +119,19 @@ impl Deciders {
     }
 
     /// Ask four of them elsewhere, and load the one behind the mesh's own agents,
-    /// which is nobody else's.
+    /// which is nobody else's; and the router, which judges its models here
+    /// ([`Router::remote`]).
     ///
     /// # Errors
-    /// When that one cannot be loaded. Nothing is asked yet.
+    /// When one of these cannot be loaded. Nothing is asked yet.
     pub fn remote(
         engine: &Engine,
+        router: &Artifact<'_>,
         agents: &Artifact<'_>,
         remote: Arc<dyn Remote>,
     ) -> Result<Self, Error> {
         Ok(Self {
-            router: Router::remote(Arc::clone(&remote)),
+            router: Router::remote(engine, router, Arc::clone(&remote))?,
             policy: Policy::remote(Arc::clone(&remote)),
             pheromone: Pheromones::remote(Arc::clone(&remote)),
             health: Health::remote(remote),
@@ -193,11 +198,23 @@ impl<T: Send + 'static> Door<T> {
         let prepared = prepare(engine, artifact)?;
         let origin = prepared.origin;
         let (decider, world) = fitted(prepared, fit)?;
+        Self::warm(engine, decider, origin, move |store| {
+            instantiate(&world, store)
+        })
+    }
+
+    /// Warm up a component that fits.
+    fn warm(
+        engine: &Engine,
+        decider: String,
+        origin: Origin,
+        instantiate: impl Fn(&mut Store<Bound>) -> wasmtime::Result<T> + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
         let limits = engine.config().small;
         let make = {
             let (engine, decider) = (engine.clone(), decider.clone());
             move || {
-                Warm::load(&engine, &limits, |store| instantiate(&world, store))
+                Warm::load(&engine, &limits, &instantiate)
                     .map_err(|error| no_instance(&decider, &error))
             }
         };

@@ -31,7 +31,8 @@ pub mod precompile;
 pub use artifact::{Artifact, Origin, Precompiled, Stamp};
 pub use config::{CallLimits, EngineConfig};
 pub use deciders::{
-    Agents, Artifacts, Deciders, Health, LoadError, Pheromones, Policy, PolicySet, Remote, Router,
+    Agents, Artifacts, Deciders, Health, LoadError, LoadModelError, Pheromones, Policy, PolicySet,
+    Remote, Router, RouterModel,
 };
 pub use engine::Engine;
 pub use error::Error;

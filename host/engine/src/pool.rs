@@ -2,6 +2,7 @@
 //! back; one that failed is dropped, a spare is there at once, and the loader
 //! thread makes the next. No async runtime: calls take microseconds.
 
+use std::num::NonZeroUsize;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -107,7 +108,20 @@ impl<T: Send + 'static> Pool<T> {
         first: Option<Warm<T>>,
         make: Make<T>,
     ) -> Result<Self, Error> {
-        let size = engine.config().instances.get() + 1;
+        let instances = engine.config().instances;
+        Self::of(instances, engine, decider, limits, first, make)
+    }
+
+    /// The same, of `instances` and a spare.
+    pub(crate) fn of(
+        instances: NonZeroUsize,
+        engine: &Engine,
+        decider: &str,
+        limits: CallLimits,
+        first: Option<Warm<T>>,
+        make: Make<T>,
+    ) -> Result<Self, Error> {
+        let size = instances.get() + 1;
         let warm = fill(size, first, &make)?;
         Ok(Self(Arc::new(Inner {
             decider: decider.to_owned(),
@@ -306,7 +320,6 @@ fn milliseconds(duration: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroUsize;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
 

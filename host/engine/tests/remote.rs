@@ -3,10 +3,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's own functions may fail it")]
 
-use std::sync::{Arc, Mutex};
+#[path = "hostile/wrapped.rs"]
+mod wrapped;
+
+use std::sync::{Arc, LazyLock, Mutex};
 
 use kgents_engine::deciders::{health, pheromone, policy, router};
-use kgents_engine::{Error, Health, LoadError, Origin, Pheromones, Policy, Remote, Router};
+use kgents_engine::{
+    Engine, EngineConfig, Error, Health, LoadError, Origin, Pheromones, Policy, Remote, Router,
+};
+use wrapped::{artifact, component};
 
 const URL: &str = "http://decide.example";
 
@@ -52,6 +58,14 @@ impl Elsewhere {
     }
 }
 
+static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new(EngineConfig::default()).unwrap());
+
+/// A router that is asked elsewhere where questions go.
+fn router_at(remote: Arc<Elsewhere>) -> Router {
+    let wasm = component("router", include_str!("hostile/router.wat"));
+    Router::remote(&ENGINE, &artifact("router", &wasm), remote).unwrap()
+}
+
 fn question() -> router::Question {
     router::Question {
         text: "hello".into(),
@@ -62,7 +76,10 @@ fn question() -> router::Question {
 
 const NOTHING: router::Evidence = router::Evidence {
     exact: None,
+    conversation: None,
     cache: None,
+    similar: None,
+    classifier: None,
     search: None,
     fallback: None,
 };
@@ -112,7 +129,7 @@ fn query(agent: impl Into<String>) -> policy::Query {
 #[test]
 fn the_router_is_asked_with_all_its_evidence() {
     let remote = always(r#"{"decide":{"need":"search"}}"#);
-    let decider = Router::remote(remote.clone());
+    let decider = router_at(remote.clone());
     let evidence = router::Evidence {
         exact: Some(Vec::new()),
         cache: Some(None),
@@ -132,9 +149,74 @@ fn the_router_is_asked_with_all_its_evidence() {
 }
 
 #[test]
+fn what_a_model_said_goes_along_with_the_question() {
+    let remote = always(r#"{"decide":{"need":"search"}}"#);
+    let classified = router::Classified {
+        tier: router::Tier::Words,
+        in_scope: 0.5,
+        features: router::Features {
+            energy: 1.0,
+            words_mean: 0.0,
+            words_best: 0.0,
+            plain_mean: 0.0,
+            plain_best: 0.0,
+            sentence_mean: 0.0,
+            share: 0.25,
+        },
+        agents: Vec::new(),
+    };
+    let evidence = router::Evidence {
+        classifier: Some(Some(classified)),
+        ..NOTHING
+    };
+    router_at(remote.clone())
+        .decide(&question(), &evidence)
+        .unwrap();
+    let told = r#""classifier":{"tier":"words","inScope":0.5,"features":{"energy":1.0,"#;
+    assert!(remote.last().1.contains(told), "{}", remote.last().1);
+}
+
+#[test]
+fn a_model_is_judged_here_and_nobody_elsewhere_is_asked() {
+    let remote = elsewhere(|_| Err("it is not there".to_owned()));
+    let table = || router::Examples {
+        steps: Vec::new(),
+        scales: Vec::new(),
+    };
+    let logistic = || router::Logistic {
+        intercept: 0.0,
+        weights: Vec::new(),
+    };
+    let tables = router::Tables {
+        routes: Vec::new(),
+        words: router::Head {
+            dimensions: 0,
+            weights: Vec::new(),
+            biases: Vec::new(),
+        },
+        words_examples: table(),
+        plain_examples: table(),
+        words_calibration: router::Calibration {
+            in_scope: logistic(),
+            right: logistic(),
+        },
+        sentences: None,
+    };
+    let model = router_at(remote.clone()).model(&tables).unwrap();
+    let vectors = router::Vectors {
+        words: Vec::new(),
+        plain: Vec::new(),
+        sentence: None,
+    };
+    assert_eq!(model.rank(&vectors, 0), Ok(Vec::new()));
+    assert_eq!(model.judge(&vectors, &[]), Ok(None));
+    assert!(remote.asked.lock().unwrap().is_empty());
+}
+
+#[test]
 fn a_decision_comes_back_with_the_bits_it_was_made_with() {
-    let decided = r#"{"decide":{"decided":{"agent":"a","cluster":"c","method":"search","confidence":0.91234565,"fallback":false,"reason":"it fits","alternatives":[{"agent":"b","cluster":"c","confidence":1e-10}]}}}"#;
-    let step = Router::remote(always(decided))
+    let decided = r#"{"decide":{"decided":{"agent":"a","cluster":"c","method":"search","confidence":0.91234565,"inScope":0.96,"fallback":false,"reason":"it fits","alternatives":[{"agent":"b","cluster":"c","confidence":1e-10}]}}}"#;
+    let step = router_at(always(decided))
         .decide(&question(), &NOTHING)
         .unwrap();
     let router::Step::Decided(decision) = step else {
@@ -317,7 +399,7 @@ fn more_questions_than_fit_are_asked_in_several_requests() {
 #[test]
 fn an_answer_that_is_none_fails_by_the_name_of_the_decider_and_its_address() {
     let decide = |remote| {
-        let answer = Router::remote(remote).decide(&question(), &NOTHING);
+        let answer = router_at(remote).decide(&question(), &NOTHING);
         answer.unwrap_err()
     };
     let error = decide(elsewhere(|_| Err("connection refused".to_owned())));
@@ -335,7 +417,7 @@ fn an_answer_that_is_none_fails_by_the_name_of_the_decider_and_its_address() {
         ),
         (
             r#"{"decide":{"need":"luck"}}"#,
-            "what came back is no answer: `decide.need` holds `luck`, which is not known; known are `exact`, `cache`, `search`, `fallback`",
+            "what came back is no answer: `decide.need` holds `luck`, which is not known; known are `exact`, `conversation`, `cache`, `similar`, `classifier`, `search`, `fallback`",
         ),
     ] {
         assert_eq!(decide(always(answer)).to_string(), format!("{told}{why}"));

@@ -1,6 +1,7 @@
 //! The four deciders as the pure crates they are made of: no component, no
 //! composer, the same decisions. And the table of requests to ask them.
 
+pub mod ladder;
 pub mod schema;
 pub mod table;
 
@@ -18,7 +19,10 @@ impl Deciders for Native {
             target: question.target.clone(),
             accept: question.accept,
         };
-        step(kgents_router::decide(&question, &self::evidence(evidence)))
+        ladder::step(kgents_router::decide(
+            &question,
+            &ladder::evidence(evidence),
+        ))
     }
 
     fn load(&self, sources: &[policy::Source]) -> Result<Loaded, Vec<policy::Problem>> {
@@ -216,84 +220,4 @@ fn attributes(attributes: &[policy::Attribute]) -> Vec<kgents_policy::Attribute>
         value: value(&attribute.value),
     };
     attributes.iter().map(attribute).collect()
-}
-
-fn evidence(evidence: &router::Evidence) -> kgents_router::question::Evidence {
-    let named = |named: &router::Named| kgents_router::question::Named {
-        agent: named.agent.clone(),
-        cluster: named.cluster.clone(),
-        via: named.via.clone(),
-    };
-    let remembered = |found: &router::Remembered| kgents_router::question::Remembered {
-        agent: found.agent.clone(),
-        cluster: found.cluster.clone(),
-        confidence: found.confidence,
-        alternatives: found.alternatives.iter().map(alternative).collect(),
-    };
-    let candidate = |candidate: &router::Candidate| kgents_router::question::Candidate {
-        agent: candidate.agent.clone(),
-        cluster: candidate.cluster.clone(),
-        skill: candidate.skill.clone(),
-        lexical: candidate.lexical,
-        coverage: candidate.coverage,
-        vector: candidate.vector,
-    };
-    let found = |found: &router::Found| kgents_router::question::Found {
-        candidates: found.candidates.iter().map(candidate).collect(),
-        encoder: found.encoder.clone(),
-    };
-    kgents_router::question::Evidence {
-        exact: evidence
-            .exact
-            .as_ref()
-            .map(|all| all.iter().map(named).collect()),
-        cache: evidence
-            .cache
-            .as_ref()
-            .map(|cache| cache.as_ref().map(remembered)),
-        search: evidence.search.as_ref().map(found),
-        fallback: evidence.fallback.clone(),
-    }
-}
-
-fn alternative(one: &router::Alternative) -> kgents_router::question::Alternative {
-    kgents_router::question::Alternative {
-        agent: one.agent.clone(),
-        cluster: one.cluster.clone(),
-        confidence: one.confidence,
-    }
-}
-
-fn step(step: kgents_router::question::Step) -> router::Step {
-    use kgents_router::question::{Method, Rung, Step};
-    match step {
-        Step::Need(rung) => router::Step::Need(match rung {
-            Rung::Exact => router::Rung::Exact,
-            Rung::Cache => router::Rung::Cache,
-            Rung::Search => router::Rung::Search,
-            Rung::Fallback => router::Rung::Fallback,
-        }),
-        Step::Decided(decision) => router::Step::Decided(router::Decision {
-            agent: decision.agent,
-            cluster: decision.cluster,
-            method: match decision.method {
-                Method::Exact => router::Method::Exact,
-                Method::Cache => router::Method::Cache,
-                Method::Search => router::Method::Search,
-                Method::Fallback => router::Method::Fallback,
-            },
-            confidence: decision.confidence,
-            fallback: decision.fallback,
-            reason: decision.reason,
-            alternatives: decision
-                .alternatives
-                .into_iter()
-                .map(|one| router::Alternative {
-                    agent: one.agent,
-                    cluster: one.cluster,
-                    confidence: one.confidence,
-                })
-                .collect(),
-        }),
-    }
 }

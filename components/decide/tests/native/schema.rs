@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::table::Good;
 
 /// Members that are options of options: only there `null` means something.
-const DOUBLE_OPTIONS: [&str; 2] = ["cache", "fallback"];
+const DOUBLE_OPTIONS: [&str; 5] = ["conversation", "cache", "similar", "classifier", "fallback"];
 /// The record whose members those are.
 const EVIDENCE: &str = "Evidence";
 

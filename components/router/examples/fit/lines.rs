@@ -68,6 +68,7 @@ pub fn read(path: &Path) -> Result<Vec<Line>, String> {
             lexical: c.lexical,
             coverage: c.coverage,
             vector: c.vector,
+            is_taught: false,
         });
         let found = Found {
             candidates: candidates.collect(),

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::bindings::router::{Router as World, RouterPre as WorldPre};
+use super::bindings::router::Router as World;
 use super::remote::{Asked, Remote};
-use super::router::{Evidence, Question, Step};
+use super::router::{Evidence, Question, Step, Tables};
+use super::router_model::{LoadModelError, Maker, RouterModel};
 use super::{Backing, Door};
 use crate::artifact::{Artifact, Origin};
 use crate::engine::Engine;
@@ -14,7 +15,10 @@ use crate::error::Error;
 
 /// The router decider, warm or elsewhere.
 #[derive(Clone)]
-pub struct Router(Backing<World>);
+pub struct Router {
+    decides: Backing<World>,
+    models: Arc<Maker>,
+}
 
 /// The question and its answer, as they travel.
 #[derive(Serialize)]
@@ -37,20 +41,41 @@ impl Router {
     /// [`Error::Artifact`], [`Error::Imports`], [`Error::World`] or
     /// [`Error::Instance`].
     pub fn load(engine: &Engine, artifact: &Artifact<'_>) -> Result<Self, Error> {
-        Door::open(engine, artifact, WorldPre::new, |world, store| {
-            world.instantiate(store)
+        let models = Arc::new(Maker::load(engine, artifact)?);
+        let instantiate = {
+            let models = Arc::clone(&models);
+            move |store: &mut _| models.instantiate(store)
+        };
+        let door = Door::warm(engine, models.decider(), models.origin(), instantiate)?;
+        Ok(Self {
+            decides: Backing::Warm(door),
+            models,
         })
-        .map(|door| Self(Backing::Warm(door)))
     }
 
-    /// Ask it elsewhere.
-    pub fn remote(remote: Arc<dyn Remote>) -> Self {
-        Self(Backing::Remote(Asked::new("router", remote)))
+    /// Ask it elsewhere where questions go. Models are judged here all the same,
+    /// by an instance of `artifact`, the same component: what a question to a
+    /// model takes along would be the model, megabytes each time, since a decider
+    /// elsewhere keeps nothing. What it says of a question is evidence, and that
+    /// travels.
+    ///
+    /// # Errors
+    /// [`Error::Artifact`], [`Error::Imports`] or [`Error::World`]. Nothing is
+    /// asked yet.
+    pub fn remote(
+        engine: &Engine,
+        artifact: &Artifact<'_>,
+        remote: Arc<dyn Remote>,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            decides: Backing::Remote(Asked::new("router", remote)),
+            models: Arc::new(Maker::load(engine, artifact)?),
+        })
     }
 
-    /// Where its machine code came from.
+    /// Where the machine code that decides came from.
     pub fn origin(&self) -> Origin {
-        self.0.origin()
+        self.decides.origin()
     }
 
     /// Make an instance and drop it, as a replacement is made: for measuring.
@@ -58,7 +83,7 @@ impl Router {
     /// # Errors
     /// [`Error::Instance`].
     pub fn instantiate(&self) -> Result<(), Error> {
-        self.0.instantiate()
+        self.decides.instantiate()
     }
 
     /// Decide, or say which evidence is missing.
@@ -67,7 +92,7 @@ impl Router {
     /// [`Error::Trapped`], [`Error::Deadline`], [`Error::Memory`] or
     /// [`Error::Busy`]; [`Error::Remote`] where it is asked elsewhere.
     pub fn decide(&self, question: &Question, evidence: &Evidence) -> Result<Step, Error> {
-        match &self.0 {
+        match &self.decides {
             Backing::Warm(door) => door.pool.call(|store, guest| {
                 guest
                     .kgents_router_routing()
@@ -78,5 +103,15 @@ impl Router {
                 Ok(step)
             }
         }
+    }
+
+    /// Take what was learnt into instances of its own. Returns when all of them are
+    /// warm; whoever holds another model keeps it until they let it go.
+    ///
+    /// # Errors
+    /// [`LoadModelError::Tables`] when the tables do not fit each other, or the
+    /// failure of the decider.
+    pub fn model(&self, tables: &Tables) -> Result<RouterModel, LoadModelError> {
+        self.models.model(tables)
     }
 }

@@ -11,14 +11,15 @@
 mod code;
 mod health;
 mod policy;
+mod router;
+mod wrapped;
 
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::time::Duration;
 
 use kgents_engine::config::CallLimits;
-use kgents_engine::{Artifact, Engine, EngineConfig};
-use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use kgents_engine::{Engine, EngineConfig};
+use wrapped::{artifact, component};
 
 /// One instance and a spare, and a deadline that only an endless loop misses.
 fn engine() -> Engine {
@@ -41,32 +42,9 @@ fn bounded(deadline: Duration) -> Engine {
         small: bounded(CallLimits::SMALL),
         policy: bounded(CallLimits::POLICY),
         policy_load: bounded(CallLimits::POLICY_LOAD),
+        router_model_instances: NonZeroUsize::MIN,
+        router_model: bounded(CallLimits::ROUTER_MODEL),
+        router_model_load: bounded(CallLimits::ROUTER_MODEL_LOAD),
     })
     .unwrap()
-}
-
-/// A core module in text, as a component of the decider's own world.
-fn component(world: &str, text: &str) -> Vec<u8> {
-    let mut module = wat::parse_str(text).unwrap();
-    let wit = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../wit")
-        .join(world);
-    let mut resolve = wit_parser::Resolve::default();
-    let (package, _) = resolve.push_dir(&wit).unwrap();
-    let world = resolve.select_world(&[package], Some(world)).unwrap();
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
-    ComponentEncoder::default()
-        .validate(true)
-        .module(&module)
-        .unwrap()
-        .encode()
-        .unwrap()
-}
-
-fn artifact<'a>(name: &'a str, wasm: &'a [u8]) -> Artifact<'a> {
-    Artifact {
-        name,
-        wasm,
-        precompiled: None,
-    }
 }
