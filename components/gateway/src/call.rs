@@ -5,6 +5,8 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+pub use crate::feedback::{FeedbackDraft, Verdict};
+
 /// A JSON value kept as the bytes it arrived in, so that unknown members
 /// survive. Always valid UTF-8 JSON; made only by the codecs after parsing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,10 +53,7 @@ pub enum Operation {
     /// The agent card, rewritten to this mesh.
     Card,
     /// Decide who would answer, without calling anyone (`/v1/route`).
-    Route {
-        /// The caller's words.
-        text: String,
-    },
+    Route(RouteCall),
     /// What is registered and visible to the caller (`GET /v1/agents`).
     ListAgents,
     /// One agent (`GET /v1/agents/{name}`).
@@ -67,6 +66,28 @@ pub enum Operation {
     Emit(PheromoneDraft),
     /// Sense pheromones (`GET /v1/pheromones`).
     Sense(SenseFilter),
+    /// Say whether a routing decision was right (`POST /v1/router/feedback`).
+    GiveFeedback(FeedbackDraft),
+    /// What was said of decisions (`GET /v1/router/feedback`).
+    ListFeedback,
+    /// Take back what was said (`DELETE /v1/router/feedback/{id}`).
+    UndoFeedback {
+        /// The id under which it is kept.
+        id: String,
+    },
+}
+
+/// A question about who would answer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RouteCall {
+    /// The caller's words.
+    pub text: String,
+    /// The conversation it belongs to, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_id: Option<String>,
+    /// Whether the answer tells every rung's evidence.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub explain: bool,
 }
 
 /// A message on its way to an agent.
@@ -168,7 +189,7 @@ pub struct ReplyHead {
     /// Its cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
-    /// How it was found: `exact`, `cache`, `search`, `fallback`.
+    /// How it was found: a method of the router, for example `cache`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
     /// Calibrated probability, 0.0 to 1.0.
@@ -325,13 +346,16 @@ impl Operation {
             Self::GetTask(_) => "GetTask",
             Self::CancelTask(_) => "CancelTask",
             Self::Card => "GetAgentCard",
-            Self::Route { .. } => "Route",
+            Self::Route(_) => "Route",
             Self::ListAgents => "ListAgents",
             Self::DescribeAgent => "DescribeAgent",
             Self::RegisterAgent(_) => "RegisterAgent",
             Self::RemoveAgent => "RemoveAgent",
             Self::Emit(_) => "EmitPheromone",
             Self::Sense(_) => "SensePheromones",
+            Self::GiveFeedback(_) => "GiveFeedback",
+            Self::ListFeedback => "ListFeedback",
+            Self::UndoFeedback { .. } => "UndoFeedback",
         }
     }
 }

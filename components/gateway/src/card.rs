@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::call::{Failure, FailureKind, Payload};
+use crate::deprecation::{self, Deprecation};
 use crate::fields::{Fields, LINES, ONE_LINE, refused};
 use crate::head::A2A_VERSION;
 use crate::interface::{Binding, Interface, check_url};
@@ -77,6 +78,7 @@ pub struct Card {
     /// What the mesh shows the agent; only of the resource form, so that no
     /// fetched card can ask for secrets.
     pub credentials: Option<Credentials>,
+    deprecated: Option<Deprecation>,
     raw: Payload,
     /// The members that survive rewriting, without braces.
     kept: Bytes,
@@ -127,6 +129,7 @@ impl Card {
             Some(raw) => Some(Fields::read("capabilities", raw.get())?),
             None => None,
         };
+        let deprecated = capabilities.as_ref().map(deprecation::read).transpose()?;
         let (streaming, capabilities) = capabilities_of(capabilities)?;
         let (skills, rewritten) = skills(&fields)?;
         Ok(Self {
@@ -138,6 +141,7 @@ impl Card {
             streaming,
             labels: BTreeMap::new(),
             credentials: None,
+            deprecated: deprecated.flatten(),
             kept: kept(&fields, &capabilities, &rewritten),
             raw,
         })
@@ -147,6 +151,12 @@ impl Card {
     #[must_use]
     pub fn raw(&self) -> &Payload {
         &self.raw
+    }
+
+    /// Who takes over from this agent, where its card says that it is deprecated.
+    #[must_use]
+    pub fn deprecated(&self) -> Option<&Deprecation> {
+        self.deprecated.as_ref()
     }
 
     /// The agent's name in paths: its name if that is an RFC 1123 label, else

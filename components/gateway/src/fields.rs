@@ -68,6 +68,17 @@ impl<'a> Fields<'a> {
         Ok(())
     }
 
+    /// Refuses members of other names than these, and these given twice.
+    pub(crate) fn only(&self, names: &[&str]) -> Result<(), Failure> {
+        self.strict(names)?;
+        let other = |(key, _): &&(Cow<'_, str>, &RawValue)| !names.contains(&key.as_ref());
+        match self.entries.iter().find(other) {
+            Some((key, _)) => Err(refused(&self.path(&clip(key, 64)), "is not known")
+                .hint(format!("known are: {}", names.join(", ")))),
+            None => Ok(()),
+        }
+    }
+
     /// A member; `null` is an absent one.
     pub(crate) fn get(&self, name: &str) -> Option<&'a RawValue> {
         let found = self.entries.iter().find(|(key, _)| key == name);

@@ -3,11 +3,11 @@
 //! WebAssembly it is the gateway, a Spin HTTP component, as well: the same code
 //! in a sandbox, with `component` around it.
 //!
-//! Reading order: `call` (the types), `table` (what failures are called),
+//! Reading order: `call` (the types, with `feedback`), `table` (what failures are called),
 //! `path`, `decode` and the bindings `jsonrpc` and `rest`, `message` with `params`
 //! (what is read of A2A's requests) over `json` and `members` (how), `reply`
 //! (answers), `upstream` with `sse`, `answer`, `facts` and `agent_error` (towards
-//! agents), `card` with `fields`, `resource` and `own` (agent cards); then `door`
+//! agents), `card` with `fields`, `deprecation`, `resource` and `own` (agent cards); then `door`
 //! (what every front door does alike), `carry` and `reading` (how a gateway and
 //! its nucleus speak), `setup` (a gateway's variables) and `component`.
 //!
@@ -23,8 +23,10 @@ pub mod carry;
 #[cfg(target_family = "wasm")]
 mod component;
 pub mod decode;
+pub mod deprecation;
 pub mod door;
 pub mod facts;
+mod feedback;
 mod fields;
 pub mod head;
 pub mod headers;
@@ -49,6 +51,7 @@ pub mod upstream;
 
 pub use card::{Card, Skill};
 pub use decode::{Arrived, decode};
+pub use deprecation::Deprecation;
 pub use facts::{ResultFacts, TaskState};
 pub use head::RequestHead;
 pub use interface::{Binding, Interface};

@@ -51,6 +51,12 @@ pub enum What<'a> {
     Sense,
     /// `POST /v1/pheromones`.
     Emit,
+    /// `GET /v1/router/feedback`.
+    ListFeedback,
+    /// `POST /v1/router/feedback`.
+    GiveFeedback,
+    /// `DELETE /v1/router/feedback/{id}`.
+    UndoFeedback(Cow<'a, str>),
 }
 
 /// A request that was not decoded, and how to say so.
@@ -75,6 +81,7 @@ impl Route<'_> {
                 | What::Ask
                 | What::RegisterAgent
                 | What::Emit
+                | What::GiveFeedback
         )
     }
 
@@ -97,7 +104,10 @@ impl Route<'_> {
             | What::DescribeAgent
             | What::RemoveAgent
             | What::Sense
-            | What::Emit => ReplyShape::new(ReplyBinding::Rest),
+            | What::Emit
+            | What::ListFeedback
+            | What::GiveFeedback
+            | What::UndoFeedback(_) => ReplyShape::new(ReplyBinding::Rest),
         }
     }
 }
@@ -232,8 +242,19 @@ fn own<'a>(method: &Method, path: &str, rest: &'a str) -> Result<Route<'a>, Refu
         ("agents", &Method::POST) => route(What::RegisterAgent),
         ("pheromones", &Method::GET) => route(What::Sense),
         ("pheromones", &Method::POST) => route(What::Emit),
-        ("agents" | "pheromones", _) => Err(not_allowed(method, "GET, POST", rest_shape())),
+        ("router/feedback", &Method::GET) => route(What::ListFeedback),
+        ("router/feedback", &Method::POST) => route(What::GiveFeedback),
+        ("agents" | "pheromones" | "router/feedback", _) => {
+            Err(not_allowed(method, "GET, POST", rest_shape()))
+        }
         _ => {
+            if let Some(id) = rest.strip_prefix("router/feedback/") {
+                let id = query::segment(id).ok_or_else(|| unknown(path, rest, rest_shape()))?;
+                return match *method {
+                    Method::DELETE => route(What::UndoFeedback(id)),
+                    _ => Err(not_allowed(method, "DELETE", rest_shape())),
+                };
+            }
             let Some(name) = rest
                 .strip_prefix("agents/")
                 .filter(|name| !name.contains('/'))

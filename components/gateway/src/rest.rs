@@ -4,7 +4,10 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::call::{Failure, FailureKind, Operation, PheromoneDraft, Registration, SenseFilter};
+use crate::call::{
+    Failure, FailureKind, FeedbackDraft, Operation, PheromoneDraft, Registration, RouteCall,
+    SenseFilter,
+};
 use crate::head::RequestHead;
 use crate::json::{self, clip};
 use crate::message::{self, invalid};
@@ -28,9 +31,15 @@ pub(crate) fn operation(
             if question.text.trim().is_empty() {
                 return Err(invalid("`text` is empty").hint("ask something"));
             }
-            Ok(Operation::Route {
+            let context_id = question.context_id.filter(|id| !id.is_empty());
+            if let Some(id) = &context_id {
+                message::check_id("contextId", id)?;
+            }
+            Ok(Operation::Route(RouteCall {
                 text: question.text,
-            })
+                context_id,
+                explain: question.explain,
+            }))
         }
         What::ListAgents => Ok(Operation::ListAgents),
         What::DescribeAgent => Ok(Operation::DescribeAgent),
@@ -38,6 +47,14 @@ pub(crate) fn operation(
         What::RegisterAgent => registration(parse(head, body)?).map(Operation::RegisterAgent),
         What::Sense => sense(head.query.unwrap_or_default()).map(Operation::Sense),
         What::Emit => draft(parse(head, body)?).map(Operation::Emit),
+        What::ListFeedback => Ok(Operation::ListFeedback),
+        What::GiveFeedback => feedback(parse(head, body)?).map(Operation::GiveFeedback),
+        What::UndoFeedback(ref id) => {
+            message::check_id("id", id)?;
+            Ok(Operation::UndoFeedback {
+                id: id.clone().into_owned(),
+            })
+        }
         _ => Err(Failure::new(
             FailureKind::Internal,
             "a request of A2A reached the REST codec",
@@ -46,9 +63,13 @@ pub(crate) fn operation(
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Question {
     text: String,
+    #[serde(default)]
+    context_id: Option<String>,
+    #[serde(default)]
+    explain: bool,
 }
 
 fn parse<T: DeserializeOwned>(head: &RequestHead<'_>, body: &Bytes) -> Result<T, Failure> {
@@ -93,6 +114,24 @@ fn draft(draft: PheromoneDraft) -> Result<PheromoneDraft, Failure> {
         return Err(invalid(format!(
             "`payload` has {bytes} bytes, and at most {PHEROMONE_PAYLOAD_BYTES_MAX} are taken"
         )));
+    }
+    Ok(draft)
+}
+
+fn feedback(draft: FeedbackDraft) -> Result<FeedbackDraft, Failure> {
+    if draft.decision.is_empty() {
+        return Err(invalid("`decision` is empty")
+            .hint("the `id` of the answer to /v1/route, or its kgents-event header"));
+    }
+    message::check_id("decision", &draft.decision)?;
+    for (field, name) in [("agent", &draft.agent), ("shouldBe", &draft.should_be)] {
+        if let Some(name) = name.as_deref().filter(|name| !is_label(name)) {
+            let message = format!("`{field}` is no agent's name: `{}`", clip(name, 64));
+            return Err(invalid(message).hint("1 to 63 lower-case letters, digits and `-`"));
+        }
+    }
+    if let Some(skill) = &draft.skill {
+        message::check_id("skill", skill)?;
     }
     Ok(draft)
 }

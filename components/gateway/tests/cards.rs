@@ -93,6 +93,76 @@ fn a_card_is_read_for_what_the_mesh_needs() {
     assert_eq!(value(card.raw()), self::card());
 }
 
+/// The card with these extensions.
+fn extended(extensions: &Value) -> Value {
+    let mut card = card();
+    let capabilities = card.get_mut("capabilities").and_then(Value::as_object_mut);
+    capabilities
+        .unwrap()
+        .insert("extensions".to_owned(), extensions.clone());
+    card
+}
+
+#[test]
+fn a_card_says_who_takes_over_from_its_agent() {
+    assert_eq!(parse(&card()).unwrap().deprecated(), None);
+    let uri = "https://kgents.dev/ext/deprecated/v1";
+    for (params, reason) in [
+        (json!({"successor": "new-one"}), None),
+        (
+            json!({"successor": "new-one", "reason": "too slow"}),
+            Some("too slow"),
+        ),
+        (json!({"successor": "new-one", "reason": ""}), None),
+    ] {
+        let others = json!([{"uri": "https://x/y"}, {"uri": 1}, {"uri": uri, "params": params}]);
+        let card = parse(&extended(&others)).unwrap();
+        let deprecated = card.deprecated().unwrap();
+        assert_eq!(deprecated.successor, "new-one");
+        assert_eq!(deprecated.reason.as_deref(), reason);
+        let rewritten = value(&card.rewrite("http://mesh:8080/agents/old"));
+        assert_eq!(rewritten["capabilities"]["extensions"], others);
+    }
+}
+
+#[test]
+fn a_deprecation_that_is_wrong_is_refused_by_its_field() {
+    let one =
+        |params: Value| json!({"uri": "https://kgents.dev/ext/deprecated/v1", "params": params});
+    let good = one(json!({"successor": "a"}));
+    for (extensions, said) in [
+        (json!({}), "`capabilities.extensions` must be an array"),
+        (json!([1]), "`capabilities.extensions[0]` must be an object"),
+        (
+            json!([good, good]),
+            "`capabilities.extensions[1]` says again",
+        ),
+        (
+            json!([one(Value::Null)]),
+            "`capabilities.extensions[0].params` is missing",
+        ),
+        (
+            json!([one(json!({}))]),
+            "`capabilities.extensions[0].params.successor` is missing",
+        ),
+        (
+            json!([one(json!({"successor": "Not A Label"}))]),
+            "`capabilities.extensions[0].params.successor` is no name of an agent: `Not A Label`",
+        ),
+        (
+            json!([one(json!({"successor": "a", "until": 1}))]),
+            "`capabilities.extensions[0].params.until` is not known",
+        ),
+        (
+            json!([one(json!({"successor": "a", "reason": 1}))]),
+            "`capabilities.extensions[0].params.reason` must be text",
+        ),
+    ] {
+        let (message, _) = parse(&extended(&extensions)).unwrap_err();
+        assert!(message.starts_with(said), "{message}");
+    }
+}
+
 #[test]
 fn a_rewritten_card_leads_through_the_mesh_and_nowhere_else() {
     let rewritten = value(

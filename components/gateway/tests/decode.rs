@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use kgents_gateway::call::{FailureKind, Operation, Target};
+use kgents_gateway::call::{FailureKind, FeedbackDraft, Operation, RouteCall, Target, Verdict};
 use kgents_gateway::{Arrived, Refusal, ReplyBinding, RequestHead, accepts, decode, needs_body};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -875,6 +875,69 @@ fn every_path_is_classified_before_its_body() {
 }
 
 #[test]
+fn feedback_on_routing_is_given_read_and_taken_back() {
+    let rest = |method: &str, path: &str, body: &str| {
+        http(method, path, body).map(|arrived| arrived.call.operation)
+    };
+    let body =
+        r#"{"decision":"d-1","verdict":"wrong","shouldBe":"b","skill":"s","text":"x","agent":"a"}"#;
+    let some = |text: &str| Some(text.to_owned());
+    let draft = FeedbackDraft {
+        decision: "d-1".into(),
+        verdict: Verdict::Wrong,
+        should_be: some("b"),
+        skill: some("s"),
+        text: some("x"),
+        agent: some("a"),
+    };
+    let given = rest("POST", "/v1/router/feedback", body).unwrap();
+    assert_eq!(given, Operation::GiveFeedback(draft));
+    let listed = rest("GET", "/v1/router/feedback", "").unwrap();
+    assert_eq!(listed, Operation::ListFeedback);
+    let undone = rest("DELETE", "/v1/router/feedback/e%2D1", "").unwrap();
+    assert_eq!(undone, Operation::UndoFeedback { id: "e-1".into() });
+    let long = format!(r#"{{"decision":"{}","verdict":"right"}}"#, "d".repeat(257));
+    for (body, field) in [
+        (r#"{"verdict":"right"}"#, "`decision`"),
+        (r#"{"decision":"","verdict":"right"}"#, "`decision`"),
+        (long.as_str(), "`decision`"),
+        (r#"{"decision":"d","verdict":"maybe"}"#, "`verdict`"),
+        (
+            r#"{"decision":"d","verdict":"wrong","shouldBe":"A B"}"#,
+            "`shouldBe`",
+        ),
+        (
+            r#"{"decision":"d","verdict":"wrong","should_be":"b"}"#,
+            "`should_be`",
+        ),
+        (
+            r#"{"decision":"d","verdict":"wrong","agent":""}"#,
+            "`agent`",
+        ),
+    ] {
+        let (_, message, _) = refused(http("POST", "/v1/router/feedback", body));
+        assert!(message.contains(field), "{body}: {message}");
+    }
+    for (method, path, allow) in [
+        ("PUT", "/v1/router/feedback", "GET, POST"),
+        ("GET", "/v1/router/feedback/e", "DELETE"),
+    ] {
+        let refusal = http(method, path, "").unwrap_err();
+        assert_eq!(refusal.failure.kind, FailureKind::MethodNotAllowed);
+        let hint = refusal.failure.hint.unwrap();
+        assert!(hint.ends_with(allow), "{path}: {hint}");
+    }
+    for path in [
+        "/v1/router",
+        "/v1/router/feedback/a/b",
+        "/v1/router/feedback/..",
+    ] {
+        let refusal = http("DELETE", path, "").unwrap_err();
+        assert_eq!(refusal.failure.kind, FailureKind::UnknownMethod, "{path}");
+    }
+}
+
+#[test]
 fn rest_takes_what_it_documents_and_nothing_else() {
     let rest = |method: &str, path: &str, body: &str| {
         http(method, path, body).map(|arrived| (arrived.call.target, arrived.call.operation))
@@ -884,11 +947,29 @@ fn rest_takes_what_it_documents_and_nothing_else() {
         (target, operation),
         (
             Target::Mesh,
-            Operation::Route {
-                text: " who? ".into()
-            }
+            Operation::Route(RouteCall {
+                text: " who? ".into(),
+                ..RouteCall::default()
+            })
         )
     );
+    let asked = r#"{"text":"and tomorrow?","contextId":"c-1","explain":true}"#;
+    let (_, operation) = rest("POST", "/v1/route", asked).unwrap();
+    let followed = RouteCall {
+        text: "and tomorrow?".into(),
+        context_id: Some("c-1".into()),
+        explain: true,
+    };
+    assert_eq!(operation, Operation::Route(followed));
+    let long = format!(r#"{{"text":"x","contextId":"{}"}}"#, "c".repeat(257));
+    for (body, field) in [
+        (long.as_str(), "`contextId`"),
+        (r#"{"text":"x","explain":"yes"}"#, "`explain`"),
+        (r#"{"text":"x","context_id":"c"}"#, "`context_id`"),
+    ] {
+        let (_, message, _) = refused(http("POST", "/v1/route", body));
+        assert!(message.contains(field), "{message}");
+    }
     let (target, operation) = rest("DELETE", "/v1/agents/a-b", "").unwrap();
     assert_eq!(
         (target, operation),
