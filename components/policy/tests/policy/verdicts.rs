@@ -96,6 +96,7 @@ fn the_operator_may_do_everything_that_no_forbid_forbids() {
         ("remove", Kind::Agent, "translator"),
         ("ask", Kind::Mesh, "mesh.local"),
         ("observe", Kind::Mesh, "mesh.local"),
+        ("teach", Kind::Mesh, "mesh.local"),
         ("balance", Kind::Account, "translation"),
         ("top-consumers", Kind::Account, "mesh"),
         ("sense", Kind::Pheromone, "CHAOS"),
@@ -440,6 +441,26 @@ fn ids_are_sorted_and_unnamed_policies_count_from_one_in_their_file() {
         true,
         "mine#3",
     );
+}
+
+#[test]
+fn who_may_ask_and_use_agents_may_not_therefore_teach() {
+    let text = "@id(\"work\") permit(principal, action in [Action::\"ask\", Action::\"use\", Action::\"manage\"], resource);\n@id(\"teachers\") permit(principal == User::\"tia\", action == Action::\"teach\", resource);";
+    let set = load(&[("mine.cedar", text)]);
+    let teach = || query("teach", Kind::Mesh, "mesh.local");
+    let (bob, tia) = (
+        subject(Kind::User, "bob", &["everyone"]),
+        subject(Kind::User, "tia", &["everyone"]),
+    );
+    check(
+        &set,
+        &bob,
+        query("ask", Kind::Mesh, "mesh.local"),
+        true,
+        "work",
+    );
+    check(&set, &bob, teach(), false, DEFAULT_DENY);
+    check(&set, &tia, teach(), true, "teachers");
 }
 
 #[test]
