@@ -2,15 +2,17 @@
 //! interfaces that are registered and addresses that are allowed.
 //!
 //! Reading order: `allow` (where to), `connect`, `line` and `pool` (how),
-//! `credentials` (as whom), this file (what).
+//! `credentials` (as whom), this file (what); `post` calls what is no agent.
 
 mod allow;
 mod connect;
 mod credentials;
 mod line;
 mod pool;
+mod post;
 
 pub use allow::{Allow, Rule};
+pub(crate) use post::{PostError, Poster};
 
 use crate::identity::Authority;
 use crate::ports::{About, Answer, Dial, Probe};

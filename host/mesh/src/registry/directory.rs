@@ -129,12 +129,9 @@ impl Via {
     }
 }
 
-/// Embeds all texts of a card, so that building a directory finds them known.
-/// Takes milliseconds of a core for each.
-pub(super) fn embed(card: &Card, embedder: &Embedder) {
-    let of_skill = |skill| texts(card, skill);
-    let texts: Vec<String> = card.skills.iter().flat_map(of_skill).collect();
-    embedder.embed(&texts);
+/// All texts of a card that are embedded.
+pub(super) fn all_texts(card: &Card) -> impl Iterator<Item = String> {
+    card.skills.iter().flat_map(|skill| texts(card, skill))
 }
 
 /// What a skill is found by: everything that is said of it, then each example.
@@ -158,6 +155,14 @@ type Naming = (Arc<str>, AgentKey);
 /// How an agent is named by a text.
 type Named = (Arc<Agent>, Via);
 
+/// A directory after a change.
+pub(super) struct Changed {
+    /// The directory.
+    pub directory: Directory,
+    /// Agents of the change whose vectors the encoder did not give.
+    pub waiting: Vec<AgentKey>,
+}
+
 /// All agents at one revision.
 #[derive(Default)]
 pub struct Directory {
@@ -177,7 +182,7 @@ impl Directory {
         revision: u64,
         agents: Vec<Arc<Agent>>,
         embedder: &Embedder,
-    ) -> Result<Self, kgents_search::Error> {
+    ) -> Result<Changed, kgents_search::Error> {
         Self::default().changed(revision, &[], agents, embedder)
     }
 
@@ -193,7 +198,7 @@ impl Directory {
         remove: &[&str],
         add: Vec<Arc<Agent>>,
         embedder: &Embedder,
-    ) -> Result<Self, kgents_search::Error> {
+    ) -> Result<Changed, kgents_search::Error> {
         let remove: Vec<AgentKey> = remove.iter().map(|name| AgentKey::from(*name)).collect();
         let mut agents: BTreeMap<AgentKey, Option<Arc<Agent>>> =
             remove.iter().map(|key| (Arc::clone(key), None)).collect();
@@ -201,7 +206,7 @@ impl Directory {
             agents.insert(agent.name.as_str().into(), Some(agent));
         }
         let mut exact: BTreeMap<Naming, Option<Named>> = BTreeMap::new();
-        let mut documents = Vec::new();
+        let (mut documents, mut waiting) = (Vec::new(), Vec::new());
         for (key, agent) in &agents {
             if let Some(old) = self.agent(key) {
                 exact.extend(namings(key, old).map(|(naming, _)| (naming, None)));
@@ -212,14 +217,17 @@ impl Directory {
             ways.reverse();
             let named = |(naming, via)| (naming, Some((Arc::clone(agent), via)));
             exact.extend(ways.into_iter().map(named));
-            documents.push(document(key, agent, embedder));
+            let (document, is_waiting) = document(key, agent, embedder);
+            documents.push(document);
+            waiting.extend(is_waiting.then(|| Arc::clone(key)));
         }
-        Ok(Self {
+        let directory = Self {
             revision,
             index: self.index.change(&remove, documents)?,
             exact: self.exact.changed(exact),
             agents: self.agents.changed(agents),
-        })
+        };
+        Ok(Changed { directory, waiting })
     }
 
     /// One agent by name.
@@ -283,18 +291,24 @@ fn namings(key: &AgentKey, agent: &Agent) -> impl Iterator<Item = (Naming, Via)>
     first.into_iter().chain(skills).map(naming)
 }
 
-/// The agent as the index takes it in.
-fn document(key: &AgentKey, agent: &Agent, embedder: &Embedder) -> AgentDoc {
-    let skill = |skill: &Skill| {
+/// The agent as the index takes it in, and whether it waits for vectors: it has all
+/// of them or none, since an agent with some would be compared unfairly.
+fn document(key: &AgentKey, agent: &Agent, embedder: &Embedder) -> (AgentDoc, bool) {
+    let mut is_waiting = false;
+    let mut skill = |skill: &Skill| {
         let texts = texts(&agent.card, skill);
+        let vectors = embedder.at_hand(&texts);
+        is_waiting |= vectors.is_none();
         SkillDoc {
             name: skill.name.clone(),
-            vectors: embedder.embed(&texts),
+            vectors: vectors.unwrap_or_default(),
             text: texts.into_iter().next().unwrap_or_default(),
         }
     };
-    AgentDoc {
-        agent: Arc::clone(key),
-        skills: agent.card.skills.iter().map(skill).collect(),
+    let mut skills: Vec<SkillDoc> = agent.card.skills.iter().map(&mut skill).collect();
+    if is_waiting {
+        skills.iter_mut().for_each(|skill| skill.vectors.clear());
     }
+    let agent = Arc::clone(key);
+    (AgentDoc { agent, skills }, is_waiting)
 }

@@ -2,14 +2,21 @@
 //! what is derived from them (names, index) is one immutable directory per
 //! revision, so that readers never wait; two of them share what did not change.
 //!
-//! Reading order: `directory` over `sorted`, `embed`, this file.
+//! Reading order: `directory` over `sorted`; `encode` and `endpoint` (encoders),
+//! `embed`; this file, and `catch_up` for what an encoder did not do at once.
 
+mod catch_up;
 mod directory;
 mod embed;
+mod encode;
+mod endpoint;
 mod sorted;
 
+pub use catch_up::Step;
 pub use directory::{Agent, Directory, Origin, Status, Via};
-pub use embed::Embedder;
+pub use embed::{Asked, Embedder};
+pub use encode::{Encode, EncodeError, Remote};
+pub use endpoint::{Endpoint, EndpointError, EndpointSettings};
 
 use crate::store::{self, Store};
 use arc_swap::ArcSwap;
@@ -18,6 +25,7 @@ use kgents_gateway::card::Card;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Names of the mesh's own agents, which no card may take.
 pub const OWN_AGENTS: [&str; 3] = ["b-gent", "l-gent", "echo"];
@@ -49,7 +57,13 @@ pub struct Registry {
     cluster: Arc<str>,
     own: Vec<Arc<Agent>>,
     changing: Mutex<()>,
+    waiting: catch_up::Waiting,
+    /// Told after each change.
+    listeners: Mutex<Vec<Listener>>,
 }
+
+/// Hears that the directory has changed; may not block, nor change the registry.
+pub type Listener = Box<dyn Fn() + Send + Sync>;
 
 impl Registry {
     /// Opens the registry on its store. `own` are the mesh's own agents.
@@ -80,15 +94,38 @@ impl Registry {
                 Err(problem) => tracing::warn!(agent = name, problem, "a stored card is left out"),
             }
         }
-        let directory = Directory::build(revision, agents, &embedder).map_err(unreadable)?;
+        // What an endpoint has made before is found by its name. Without an answer, and
+        // for what it has not made yet, nobody waits: see `catch_up`.
+        if let Some(remote) = embedder.remote() {
+            let _ = embedder.has_name(remote.timeout);
+        }
+        let built = Directory::build(revision, agents, &embedder).map_err(unreadable)?;
+        let waiting = catch_up::Waiting::default();
+        embedder.metrics().count_waiting(built.waiting.len());
+        waiting.changed(std::iter::empty(), built.waiting);
         Ok(Self {
             store,
-            directory: ArcSwap::from_pointee(directory),
+            directory: ArcSwap::from_pointee(built.directory),
             embedder,
             cluster,
             own,
             changing: Mutex::new(()),
+            waiting,
+            listeners: Mutex::default(),
         })
+    }
+
+    /// Has `listener` called after each change of the directory, on the thread
+    /// that made it.
+    pub fn on_change(&self, listener: Listener) {
+        self.listeners.lock().push(listener);
+    }
+
+    fn replace(&self, directory: Directory) {
+        self.directory.store(Arc::new(directory));
+        for listener in self.listeners.lock().iter() {
+            listener();
+        }
     }
 
     /// The directory as it is now.
@@ -102,7 +139,8 @@ impl Registry {
     }
 
     /// Adds or replaces agents; durable when it returns. Blocks while texts
-    /// are embedded, so call it off the async threads. Returns the revision
+    /// are embedded, so call it off the async threads; for a remote encoder as long
+    /// as its timeout, and what is missing then comes later. Returns the revision
     /// and, per entry, whether it is new.
     ///
     /// # Errors
@@ -121,9 +159,7 @@ impl Registry {
         }
         // Before the lock, as a card may have texts for many seconds: nobody
         // else who registers waits for them. Whoever is done last has the name.
-        for entry in &entries {
-            directory::embed(&entry.card, &self.embedder);
-        }
+        prepare(entries.iter().map(|entry| &entry.card), &self.embedder);
         let _one_at_a_time = self.changing.lock();
         let old = self.directory();
         let revision = old.revision + 1;
@@ -147,7 +183,7 @@ impl Registry {
             let agent = Agent::new(entry.name, entry.card, origin, revision, &self.cluster);
             agents.push(Arc::new(agent));
         }
-        let directory = old
+        let changed = old
             .changed(revision, &[], agents, &self.embedder)
             .map_err(too_large)?;
         let changes: Vec<_> = rows
@@ -157,7 +193,10 @@ impl Registry {
         self.store
             .change_cards(revision, &changes)
             .map_err(unavailable)?;
-        self.directory.store(Arc::new(directory));
+        let names = rows.iter().map(|(name, _)| name.as_str());
+        self.waiting.changed(names, changed.waiting);
+        self.embedder.metrics().count_waiting(self.waiting());
+        self.replace(changed.directory);
         Ok((revision, created))
     }
 
@@ -177,15 +216,25 @@ impl Registry {
             return Err(unknown(name));
         }
         let revision = old.revision + 1;
-        let directory = old
+        let changed = old
             .changed(revision, &[name], Vec::new(), &self.embedder)
             .map_err(too_large)?;
         self.store
             .change_cards(revision, &[(name, None)])
             .map_err(unavailable)?;
-        self.directory.store(Arc::new(directory));
+        self.waiting.changed(std::iter::once(name), changed.waiting);
+        self.embedder.metrics().count_waiting(self.waiting());
+        self.replace(changed.directory);
         Ok(revision)
     }
+}
+
+/// Embeds all texts of these cards, so that building a directory finds them known.
+/// Takes milliseconds of a core for each, or as long as a remote encoder may take.
+fn prepare<'a>(cards: impl Iterator<Item = &'a Card>, embedder: &Embedder) {
+    let texts: Vec<String> = cards.flat_map(directory::all_texts).collect();
+    let limit = embedder.remote().map(|remote| remote.timeout);
+    embedder.prepare(&texts, limit.unwrap_or(Duration::MAX));
 }
 
 /// The answer for an agent that does not exist, or that the caller may not see:
@@ -241,6 +290,19 @@ mod tests {
     use kgents_encoder::Embedding;
     use std::sync::mpsc;
 
+    /// An encoder of this process that does as it is told.
+    struct ByHand<F>(F);
+
+    impl<F: Fn(&str) -> Embedding + Send + Sync> Encode for ByHand<F> {
+        fn name(&self) -> Option<&str> {
+            Some("by-hand")
+        }
+
+        fn encode(&self, texts: &[&str]) -> Result<Vec<Embedding>, EncodeError> {
+            Ok(texts.iter().map(|text| (self.0)(text)).collect())
+        }
+    }
+
     fn entry(name: &str, description: &str) -> Entry {
         let card = serde_json::json!({
             "name": name, "description": description, "version": "1",
@@ -270,7 +332,7 @@ mod tests {
             }
             Embedding::normalised(&[1.0; kgents_encoder::DIMENSIONS]).unwrap()
         };
-        let embedder = Embedder::of(Some(Arc::new(encode)), Arc::clone(&store));
+        let embedder = Embedder::new(Some(Arc::new(ByHand(encode))), Arc::clone(&store));
         let registry = Registry::open(store, embedder, "local", Vec::new()).unwrap();
         (Arc::new(registry), begun, go_on)
     }
@@ -335,7 +397,7 @@ mod tests {
     fn a_directory_that_was_changed_answers_like_one_that_is_opened() {
         let dir = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(&dir.path().join("state.redb")).unwrap());
-        let embedder = Embedder::of(None, Arc::clone(&store));
+        let embedder = Embedder::new(None, Arc::clone(&store));
         let open = || Registry::open(Arc::clone(&store), embedder.clone(), "local", Vec::new());
         let registry = open().unwrap();
         let flights = |name: &str| {
