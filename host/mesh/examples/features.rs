@@ -102,7 +102,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut lines = BufWriter::new(File::create(out)?);
     let whole = catalogue.mesh(|_| true)?;
     for question in &questions {
-        let vector = catalogue.embedder.question(asked(question));
+        let vector = catalogue.embedder.question(asked(question)).vector;
         catalogue.write(&mut lines, question, 1, &whole, vector.as_ref())?;
         for one_in in ONE_IN {
             let smaller = catalogue.mesh(|agent| exists(agent, question, one_in))?;

@@ -1,26 +1,19 @@
-//! The evidence of this nucleus: its registry, the decisions it remembers and
-//! the owners of its tasks.
+//! The evidence of this nucleus: its registry, who has which conversation, and the
+//! owners of its tasks.
 
-use crate::ports::{Evidence, Inquiry};
-use crate::registry::{Directory, Registry};
+use crate::learning::Conversations;
+use crate::ports::Evidence;
+use crate::registry::{Asked, Directory, Registry};
 use crate::tasks::{TaskOwner, Tasks};
-use kgents_encoder::Embedding;
-use kgents_engine::deciders::router::Remembered;
 use kgents_gateway::call::{Failure, FailureKind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Decisions that are remembered; each a few hundred bytes, or as much as the
-/// question has.
-const DECISIONS: usize = 16_384;
-
-/// What this nucleus knows of agents, decisions and tasks.
+/// What this nucleus knows of agents, conversations and tasks.
 pub struct LocalEvidence {
     registry: Arc<Registry>,
     tasks: Arc<Tasks>,
     fallback: Option<String>,
-    decisions: quick_cache::sync::Cache<Inquiry, Remembered>,
-    health: AtomicU64,
+    conversations: Conversations,
 }
 
 impl LocalEvidence {
@@ -30,14 +23,8 @@ impl LocalEvidence {
             registry,
             tasks,
             fallback,
-            decisions: quick_cache::sync::Cache::new(DECISIONS),
-            health: AtomicU64::new(0),
+            conversations: Conversations::default(),
         }
-    }
-
-    /// Forgets decisions made while agents were in another state of health.
-    pub fn health_changed(&self) {
-        self.health.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -46,24 +33,16 @@ impl Evidence for LocalEvidence {
         self.registry.directory()
     }
 
-    fn vector(&self, text: &str) -> Option<Embedding> {
+    fn question(&self, text: &str) -> Asked {
         self.registry.embedder().question(text)
     }
 
-    fn encoder(&self) -> Option<&'static str> {
+    fn has_encoder(&self) -> bool {
+        self.registry.embedder().is_there()
+    }
+
+    fn encoder(&self) -> Option<&str> {
         self.registry.embedder().name()
-    }
-
-    fn health(&self) -> u64 {
-        self.health.load(Ordering::Relaxed)
-    }
-
-    fn remembered(&self, inquiry: &Inquiry) -> Option<Remembered> {
-        self.decisions.get(inquiry)
-    }
-
-    fn remember(&self, inquiry: Inquiry, decision: Remembered) {
-        self.decisions.insert(inquiry, decision);
     }
 
     fn fallback(&self) -> Option<&str> {
@@ -80,5 +59,13 @@ impl Evidence for LocalEvidence {
 
     fn own(&self, owner: &TaskOwner) -> bool {
         self.tasks.remember(owner)
+    }
+
+    fn holder(&self, caller: &str, context: &str) -> Option<String> {
+        self.conversations.holder(caller, context)
+    }
+
+    fn answered(&self, caller: &str, context: &str, agent: &str) {
+        self.conversations.answered(caller, context, agent);
     }
 }

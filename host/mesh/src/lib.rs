@@ -5,15 +5,17 @@
 //! Reading order: `principal`, `ports`, `exchange` and its `routing`; then what
 //! the ports are in truth: `identity`, `evidence` over `registry` and `tasks`,
 //! `policy`, `journal` over `ledger` and `store` (budget and audit), `dial`; then
-//! `own`, `pheromones`, `health`; and `nucleus`, which puts it all together.
+//! `decisions` (what was decided before), `learning` (what cards and people teach the router), `own`, `pheromones`, `health`; and `nucleus`, which puts it all together.
 
 pub mod clock;
+pub mod decisions;
 pub mod dial;
 pub mod evidence;
 pub mod exchange;
 pub mod health;
 pub mod identity;
 pub mod journal;
+pub mod learning;
 pub mod ledger;
 pub mod nucleus;
 pub mod own;

@@ -11,6 +11,7 @@ use kgents_engine::deciders::policy::{Attribute, Kind, Query, Source, Subject, V
 use kgents_engine::{LoadError, PolicySet};
 use kgents_gateway::call::{Failure, FailureKind};
 use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -42,6 +43,8 @@ pub struct PolicyStore {
 
 struct Generation {
     number: u64,
+    /// Of the files in force, whatever order they were read in.
+    digest: [u8; 32],
     set: PolicySet,
     ids: Vec<Arc<str>>,
 }
@@ -93,16 +96,17 @@ impl PolicyStore {
         cluster: &str,
         trust_domain: &str,
     ) -> Result<Self, LoadError> {
-        let (set, problems) = match decider.load(sources) {
-            Ok(set) => (set, Vec::new()),
+        let (generation, problems) = match decider.load(sources) {
+            Ok(set) => (Generation::new(1, set, sources), Vec::new()),
             Err(LoadError::Problems(problems)) => {
-                (decider.load(&[])?, problems.iter().map(describe).collect())
+                let nothing = Generation::new(1, decider.load(&[])?, &[]);
+                (nothing, problems.iter().map(describe).collect())
             }
             Err(error) => return Err(error),
         };
         Ok(Self {
             decider,
-            current: ArcSwap::from_pointee(Generation::new(1, set)),
+            current: ArcSwap::from_pointee(generation),
             next: AtomicU64::new(2),
             cluster: cluster.to_owned(),
             trust_domain: trust_domain.to_owned(),
@@ -122,7 +126,8 @@ impl PolicyStore {
         match self.decider.load(sources) {
             Ok(set) => {
                 let number = self.next.fetch_add(1, Ordering::Relaxed);
-                self.current.store(Arc::new(Generation::new(number, set)));
+                let generation = Generation::new(number, set, sources);
+                self.current.store(Arc::new(generation));
                 self.problems.lock().clear();
                 Ok(())
             }
@@ -273,6 +278,10 @@ impl crate::ports::Policy for PolicyStore {
     fn generation(&self) -> u64 {
         self.current.load().number
     }
+
+    fn digest(&self) -> [u8; 32] {
+        self.current.load().digest
+    }
 }
 
 fn key<'a>(generation: u64, who: &'a Principal, ask: &Ask<'a>) -> Option<AnswerKey<&'a str>> {
@@ -295,9 +304,15 @@ fn key<'a>(generation: u64, who: &'a Principal, ask: &Ask<'a>) -> Option<AnswerK
 }
 
 impl Generation {
-    fn new(number: u64, set: PolicySet) -> Self {
+    fn new(number: u64, set: PolicySet, sources: &[Source]) -> Self {
         let ids = set.ids().iter().map(|id| Arc::from(id.as_str())).collect();
-        Self { number, set, ids }
+        let digest = digest(sources);
+        Self {
+            number,
+            digest,
+            set,
+            ids,
+        }
     }
 
     fn judgement(&self, verdict: Verdict) -> Judgement {
@@ -319,6 +334,21 @@ impl Generation {
                 .collect(),
         }
     }
+}
+
+/// What the files say, each with its name: answers name policies by it.
+fn digest(sources: &[Source]) -> [u8; 32] {
+    let mut files: Vec<(&str, &str)> = sources
+        .iter()
+        .map(|source| (source.name.as_str(), source.text.as_str()))
+        .collect();
+    files.sort_unstable();
+    let mut digest = Sha256::new();
+    for text in files.into_iter().flat_map(|(name, text)| [name, text]) {
+        digest.update((text.len() as u64).to_le_bytes());
+        digest.update(text);
+    }
+    digest.finalize().into()
 }
 
 fn attribute(name: &str, value: Value) -> Attribute {

@@ -9,13 +9,11 @@
 
 use crate::ledger::Reservation;
 use crate::principal::Principal;
-use crate::registry::{Agent, Directory};
+use crate::registry::{Agent, Asked, Directory};
 use crate::tasks::TaskOwner;
 use crate::trace::TraceContext;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
-use kgents_encoder::Embedding;
-use kgents_engine::deciders::router::Remembered;
 use kgents_gateway::call::{Failure, Operation, Payload};
 use std::sync::Arc;
 
@@ -29,22 +27,6 @@ pub trait Identity: Send + Sync {
     fn identify(&self, token: Option<&str>, now_ms: u64) -> Result<Principal, Failure>;
 }
 
-/// Everything a remembered decision depends on: when any of it changes, the
-/// question is a new one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Inquiry {
-    /// SPIFFE id of the caller; empty for the anonymous one.
-    pub who: String,
-    /// The words, as [`kgents_search::words::normalise`] has them.
-    pub text: String,
-    /// Revision of the directory.
-    pub revision: u64,
-    /// Generation of the policies.
-    pub policies: u64,
-    /// Generation of the agents' health.
-    pub health: u64,
-}
-
 /// Where could it go? What the router asks for, rung by rung, and the agents
 /// themselves. It gathers and decides nothing.
 pub trait Evidence: Send + Sync {
@@ -52,21 +34,16 @@ pub trait Evidence: Send + Sync {
     /// interaction looks at one of these from beginning to end.
     fn directory(&self) -> Arc<Directory>;
 
-    /// The vector of a question, for the search; takes milliseconds of a core.
-    /// `None` without an encoder: words alone are searched by then.
-    fn vector(&self, text: &str) -> Option<Embedding>;
+    /// The vector of a question; takes milliseconds of a core, or waits for an
+    /// endpoint. None without an encoder, and when it fails: words alone decide by
+    /// then.
+    fn question(&self, text: &str) -> Asked;
+
+    /// Whether there is an encoder, so that a question's vector takes its time.
+    fn has_encoder(&self) -> bool;
 
     /// Name of the encoder, if there is one.
-    fn encoder(&self) -> Option<&'static str>;
-
-    /// Grows when an agent's health changes.
-    fn health(&self) -> u64;
-
-    /// What was decided for the same inquiry before.
-    fn remembered(&self, inquiry: &Inquiry) -> Option<Remembered>;
-
-    /// Keeps a decision for the next time.
-    fn remember(&self, inquiry: Inquiry, decision: Remembered);
+    fn encoder(&self) -> Option<&str>;
 
     /// Name of the agent that takes what nobody else takes, if one is set.
     fn fallback(&self) -> Option<&str>;
@@ -80,6 +57,13 @@ pub trait Evidence: Send + Sync {
     /// Notes whose a task is, for follow-ups. True when that is news, which
     /// the trail still has to carry.
     fn own(&self, owner: &TaskOwner) -> bool;
+
+    /// The agent that answered `caller` last in the conversation `context`, as far
+    /// as it is remembered.
+    fn holder(&self, caller: &str, context: &str) -> Option<String>;
+
+    /// Notes that `agent` answered `caller` in the conversation `context`.
+    fn answered(&self, caller: &str, context: &str, agent: &str);
 }
 
 /// Who pays for a call, and how much may it cost?
@@ -123,6 +107,8 @@ pub enum Action {
     Emit,
     /// Sense pheromones.
     Sense,
+    /// Say who should answer what, and read what others said.
+    Teach,
 }
 
 impl Action {
@@ -143,6 +129,7 @@ impl Action {
             Self::TopConsumers => "top-consumers",
             Self::Emit => "emit",
             Self::Sense => "sense",
+            Self::Teach => "teach",
         }
     }
 }
@@ -222,6 +209,10 @@ pub trait Policy: Send + Sync {
 
     /// Number of the policies in force, for caches.
     fn generation(&self) -> u64;
+
+    /// Digest of the policies in force, for caches that outlive this process or
+    /// meet those of others: of what they say.
+    fn digest(&self) -> [u8; 32];
 }
 
 /// What an interaction changes beside the log; applied with its outcome, and

@@ -1,7 +1,7 @@
 //! The nucleus's state on disk (redb): cards, task owners, the ledger as of a
-//! position of the audit log, pheromones, and embeddings by content.
+//! position of the audit log, pheromones, feedback, and embeddings by content.
 //!
-//! Cards and pheromones are committed when they change. Task owners and the
+//! Cards, pheromones and feedback are committed when they change. Task owners and the
 //! ledger are views of the audit log: they are brought here in batches, and
 //! what is missing is replayed from the log at start.
 
@@ -21,6 +21,7 @@ const CARDS: TableDefinition<&str, &[u8]> = TableDefinition::new("cards/1");
 const TASKS: TableDefinition<&str, &[u8]> = TableDefinition::new("tasks/1");
 const PHEROMONES: TableDefinition<u64, &[u8]> = TableDefinition::new("pheromones/1");
 const VECTORS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("vectors/1");
+const FEEDBACK: TableDefinition<&str, &[u8]> = TableDefinition::new("feedback/1");
 const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta/1");
 
 const LEDGER: &str = "ledger";
@@ -101,6 +102,7 @@ impl Store {
             write.open_table(TASKS)?;
             write.open_table(PHEROMONES)?;
             write.open_table(VECTORS)?;
+            write.open_table(FEEDBACK)?;
             write.open_table(META)?;
         }
         write.commit()?;
@@ -146,6 +148,39 @@ impl Store {
             write
                 .open_table(META)?
                 .insert(REVISION, encode(&revision).as_slice())?;
+        }
+        write.commit()?;
+        Ok(())
+    }
+
+    /// All feedback on routing, by id.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn feedback(&self) -> Result<Rows, Error> {
+        let read = self.db.begin_read()?;
+        let mut rows = Vec::new();
+        for row in read.open_table(FEEDBACK)?.iter()? {
+            let (id, given) = row?;
+            rows.push((id.value().to_owned(), given.value().to_vec()));
+        }
+        Ok(rows)
+    }
+
+    /// Writes (`Some`) or removes (`None`) feedback durably, in one commit.
+    ///
+    /// # Errors
+    /// When the store fails; nothing is changed then.
+    pub fn change_feedback(&self, changes: &[(&str, Option<&[u8]>)]) -> Result<(), Error> {
+        let write = self.db.begin_write()?;
+        {
+            let mut table = write.open_table(FEEDBACK)?;
+            for (id, given) in changes {
+                match given {
+                    Some(given) => drop(table.insert(id, given)?),
+                    None => drop(table.remove(id)?),
+                }
+            }
         }
         write.commit()?;
         Ok(())

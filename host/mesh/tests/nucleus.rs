@@ -65,6 +65,7 @@ fn start(dir: &Path) -> Nucleus {
             tokens: 1_000,
             window: Window::Total,
         }],
+        decisions: kgents_mesh::decisions::Settings::default(),
         encoder: None,
     };
     let mut metrics = prometheus_client::registry::Registry::default();

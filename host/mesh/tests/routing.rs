@@ -12,16 +12,20 @@ use kgents_engine::deciders::policy::Source;
 use kgents_engine::{ArtifactFiles, Engine, EngineConfig, Router};
 use kgents_gateway::Card;
 use kgents_gateway::call::{FailureKind, Payload};
+use kgents_learn::Table;
+use kgents_mesh::decisions::{Decisions, Encode, Steps};
 use kgents_mesh::evidence::LocalEvidence;
+use kgents_mesh::learning::{Feedback, Teacher};
 use kgents_mesh::policy::PolicyStore;
 use kgents_mesh::ports::{Action, Ask, Policy, Resource};
 use kgents_mesh::principal::Principal;
 use kgents_mesh::registry::{Embedder, Entry, Registry, Status};
-use kgents_mesh::routing::{Routed, Routing, method_name};
+use kgents_mesh::routing::{Asking, Parts, Routed, Routing, method_name};
 use kgents_mesh::store::Store;
 use kgents_mesh::tasks::{TaskStore, Tasks};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 /// Everyone may use everything but `secret`.
 const OPEN: &str = r#"
@@ -56,7 +60,8 @@ fn components() -> PathBuf {
 
 struct World {
     routing: Routing,
-    evidence: Arc<LocalEvidence>,
+    teacher: Arc<Teacher>,
+    decisions: Arc<Decisions>,
     policies: Arc<PolicyStore>,
     registry: Arc<Registry>,
     _dir: tempfile::TempDir,
@@ -75,23 +80,33 @@ fn world(fallback: Option<&str>) -> World {
     ];
     let entries = entries.map(|(name, skill, says)| entry(name, skill, says));
     registry.put(entries.into()).unwrap();
-    let tasks = Arc::new(Tasks::new(store as Arc<dyn TaskStore>));
+    let tasks = Arc::new(Tasks::new(Arc::clone(&store) as Arc<dyn TaskStore>));
     let policies = PolicyStore::open(DOORS.policy.clone(), &sources(OPEN), "local", "mesh.local");
     let policies = Arc::new(policies.unwrap());
-    let evidence = Arc::new(LocalEvidence::new(
-        Arc::clone(&registry),
-        tasks,
-        fallback.map(str::to_owned),
-    ));
-    let routing = Routing::new(
-        DOORS.router.clone(),
-        evidence.clone(),
-        policies.clone(),
-        0.5,
-    );
+    let fallback = fallback.map(str::to_owned);
+    let evidence = Arc::new(LocalEvidence::new(Arc::clone(&registry), tasks, fallback));
+    let feedback = Feedback::open(store).unwrap();
+    let teacher = Teacher::start(Arc::clone(&registry), feedback, DOORS.router.clone());
+    let teacher = Arc::new(teacher.unwrap());
+    teacher.begin();
+    let table = Table::shipped().unwrap();
+    let encode: Arc<Encode> = Arc::new(move |text: &str| Steps::of(&table.encode(text)));
+    let directory = registry.directory();
+    let decisions = Arc::new(Decisions::new(1_000, &directory, Some(encode), None));
+    let routing = Routing::new(Parts {
+        router: DOORS.router.clone(),
+        evidence: evidence.clone(),
+        policy: policies.clone(),
+        teacher: Arc::clone(&teacher),
+        decisions: Arc::clone(&decisions),
+        trust_domain: "mesh.local".into(),
+        cluster: "local".into(),
+        accept: 0.5,
+    });
     World {
         routing,
-        evidence,
+        teacher,
+        decisions,
         policies,
         registry,
         _dir: dir,
@@ -100,8 +115,27 @@ fn world(fallback: Option<&str>) -> World {
 
 impl World {
     fn decide(&self, text: &str) -> Routed {
-        let asked = self.routing.ask(&user("ada"), text);
-        self.routing.decide(asked).unwrap()
+        self.decide_as("ada", text)
+    }
+
+    /// Once everything that has changed is learnt.
+    fn decide_as(&self, who: &str, text: &str) -> Routed {
+        self.settle();
+        let asking = Asking {
+            text,
+            ..Asking::default()
+        };
+        let climb = self.routing.ask(&user(who), &asking);
+        self.routing.decide(climb).unwrap()
+    }
+
+    /// Waits until everything that has changed is learnt.
+    fn settle(&self) {
+        let begun = Instant::now();
+        while !self.teacher.is_settled() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "it never learns");
+            std::thread::yield_now();
+        }
     }
 }
 
@@ -162,6 +196,7 @@ fn the_answer_has_the_members_of_the_contract() {
         "encoder",
         "fallback",
         "id",
+        "in_scope",
         "method",
         "policy",
         "reason",
@@ -230,13 +265,25 @@ fn a_decision_is_remembered_until_anything_it_depends_on_changes() {
         .registry
         .put(vec![entry("new", "Sing", "Sings")])
         .unwrap();
-    again("another agent");
+    assert_eq!(
+        method("fold paper boats"),
+        "cache",
+        "a card without its words"
+    );
+    world
+        .registry
+        .put(vec![entry("craft", "Paper", "Makes boats")])
+        .unwrap();
+    again("a card that might do it too");
     world.policies.reload(&sources(OPEN)).unwrap();
+    assert_eq!(method("fold paper boats"), "cache", "the same policies");
+    let more = r#"@id("more") permit (principal in Group::"everyone", action, resource);"#;
+    world
+        .policies
+        .reload(&sources(&format!("{OPEN}{more}")))
+        .unwrap();
     again("other policies");
-    world.evidence.health_changed();
-    again("other health");
-    let eve = world.routing.ask(&user("eve"), "fold paper boats");
-    let routed = world.routing.decide(eve).unwrap();
+    let routed = world.decide_as("eve", "fold paper boats");
     assert_eq!(method_name(&routed.decision), "search", "another caller");
 }
 
@@ -250,7 +297,7 @@ fn an_agent_that_fails_is_not_routed_to_and_one_never_probed_is() {
         Some("boats")
     );
     agent.set_status(Status::Failed);
-    world.evidence.health_changed();
+    world.decisions.fleet_changed(&world.registry.directory());
     assert_ne!(
         world.decide("boats").decision.agent.as_deref(),
         Some("boats")

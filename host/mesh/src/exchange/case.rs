@@ -181,12 +181,15 @@ fn kind(operation: &Operation) -> &'static str {
         Operation::GetTask(_) => "GET_TASK",
         Operation::CancelTask(_) => "CANCEL_TASK",
         Operation::Card => "CARD",
-        Operation::Route { .. } => "ROUTE",
+        Operation::Route(_) => "ROUTE",
         Operation::ListAgents => "LIST",
         Operation::DescribeAgent => "DESCRIBE",
         Operation::RegisterAgent(_) => "REGISTER",
         Operation::RemoveAgent => "REMOVE",
         Operation::Emit(_) => "EMIT",
         Operation::Sense(_) => "SENSE",
+        Operation::GiveFeedback(_) | Operation::ListFeedback | Operation::UndoFeedback { .. } => {
+            "TEACH"
+        }
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct Interaction {
     task: Option<TaskOwner>,
     /// Whether the task of this interaction was looked at.
     has_task: bool,
+    /// Whether its conversation was.
+    has_context: bool,
     /// Whether an agent may be at work for it.
     dialled: bool,
     /// The span of the call, open until it is known how that went.
@@ -45,6 +47,7 @@ impl Interaction {
             untold: 0,
             task: None,
             has_task: false,
+            has_context: false,
             dialled: false,
             invoke: Span::none(),
             open: true,
@@ -65,6 +68,7 @@ impl Interaction {
         }
         // An agent may tell its usage more than once; the last is the total.
         self.tokens = facts.tokens.or(self.tokens);
+        self.converse(facts);
         if self.has_task {
             return;
         }
@@ -78,6 +82,20 @@ impl Interaction {
                 caller: super::task::caller(who),
             };
             self.task = self.exchange.evidence.own(&owner).then_some(owner);
+        }
+    }
+
+    /// Remembers who answers in a conversation, for its next question.
+    pub fn converse(&mut self, facts: &ResultFacts) {
+        if self.has_context {
+            return;
+        }
+        if let (Some(context), Some(who), Some(agent)) =
+            (&facts.context_id, &self.case.who, &self.case.agent)
+        {
+            self.has_context = true;
+            let (evidence, caller) = (&self.exchange.evidence, super::task::caller(who));
+            evidence.answered(&caller, context, agent);
         }
     }
 

@@ -5,7 +5,7 @@ use super::{Done, Exchange, stopping};
 use crate::ports::{About, Action, Answer, Ask, Resource};
 use crate::principal::Principal;
 use crate::registry::Agent;
-use crate::routing::{Routed, method_name};
+use crate::routing::{Asking, Routed, method_name};
 use crate::telemetry::Decision;
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -30,7 +30,11 @@ impl Exchange {
             self.check_owner(who, &agent, task)?;
         }
         if agent.is_own() {
-            return self.own(it, who, &agent.name, message).await;
+            let done = self.own(it, who, &agent.name, message).await?;
+            if let Done::Once(payload) = &done {
+                it.converse(&ResultFacts::of(payload));
+            }
+            return Ok(done);
         }
         self.reserve(it, who, &agent).await?;
         self.forward(it, who, call, &agent).await
@@ -56,7 +60,13 @@ impl Exchange {
             return Ok(agent);
         }
         self.allow(it, who, Ask::new(Action::Ask, Resource::Mesh), "the mesh")?;
-        let routed = self.route(who, &message.text).await?;
+        let asking = Asking {
+            text: &message.text,
+            context: message.context_id.as_deref(),
+            explain: false,
+        };
+        let routed = self.route(who, &asking).await?;
+        self.at_hand(it, who, &message.text, &routed);
         let method = method_name(&routed.decision);
         it.routed(method, routed.decision.confidence, routed.decision.fallback);
         match routed.agent {
@@ -65,20 +75,27 @@ impl Exchange {
         }
     }
 
-    /// Decides a question where it may take its time.
-    pub(super) async fn route(&self, who: &Principal, text: &str) -> Result<Routed, Failure> {
+    /// Decides a question: here if that takes microseconds, else where it may take
+    /// its time.
+    pub(super) async fn route(
+        &self,
+        who: &Principal,
+        asking: &Asking<'_>,
+    ) -> Result<Routed, Failure> {
         let span = tracing::debug_span!("router.resolve");
-        let asked = self.routing.ask(who, text);
-        let routed = if self.routing.is_quick(&asked) {
-            span.in_scope(|| self.routing.decide(asked))?
-        } else {
-            let routing = Arc::clone(&self.routing);
-            tokio::task::spawn_blocking(move || span.in_scope(|| routing.decide(asked)))
-                .await
-                .map_err(|error| {
-                    tracing::error!(%error, "routing was cut off");
-                    stopping()
-                })??
+        let mut climb = self.routing.ask(who, asking);
+        let at_once = span.in_scope(|| self.routing.at_once(&mut climb))?;
+        let routed = match at_once {
+            Some(routed) => routed,
+            None => {
+                let routing = Arc::clone(&self.routing);
+                tokio::task::spawn_blocking(move || span.in_scope(|| routing.decide(climb)))
+                    .await
+                    .map_err(|error| {
+                        tracing::error!(%error, "routing was cut off");
+                        stopping()
+                    })??
+            }
         };
         let method = method_name(&routed.decision);
         self.metrics

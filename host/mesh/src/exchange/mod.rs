@@ -19,10 +19,11 @@
 //! emitting) is finished once it is begun.
 //!
 //! A conversation (`contextId`) is the agent's affair: it is passed on as it
-//! comes and belongs to nobody here. Tasks belong to their callers.
+//! comes. The mesh remembers who answered last in it, for its caller alone, so
+//! that the next question goes there. Tasks belong to their callers.
 //!
 //! Reading order: this file, `case`, `interaction`, `strangers`, `permit`,
-//! `message`, `task`, `operation`, `own`, `stream`.
+//! `message`, `task`, `operation`, `teach`, `own`, `stream`.
 
 mod case;
 mod interaction;
@@ -33,11 +34,14 @@ mod permit;
 mod strangers;
 mod stream;
 mod task;
+mod teach;
 
 pub use stream::EventStream;
+pub(crate) use task::caller;
 
 use crate::clock::Clock;
 use crate::health::Health;
+use crate::learning::Teacher;
 use crate::own::Own;
 use crate::pheromones::Pheromones;
 use crate::ports::{Action, Audit, Budget, Dial, Evidence, Identity, Policy, Random};
@@ -114,6 +118,8 @@ pub struct Parts {
     pub routing: Arc<Routing>,
     /// Registers agents and takes them out.
     pub registry: Arc<Registry>,
+    /// Learns from the cards, and from what callers say of decisions.
+    pub teacher: Arc<Teacher>,
     /// The mesh's own agents.
     pub own: Own,
     /// Signals between agents.
@@ -348,7 +354,11 @@ fn is_public(call: &Call) -> bool {
 const fn changes_the_mesh(call: &Call) -> bool {
     matches!(
         call.operation,
-        Operation::RegisterAgent(_) | Operation::RemoveAgent | Operation::Emit(_)
+        Operation::RegisterAgent(_)
+            | Operation::RemoveAgent
+            | Operation::Emit(_)
+            | Operation::GiveFeedback(_)
+            | Operation::UndoFeedback { .. }
     )
 }
 
@@ -359,13 +369,16 @@ fn input(operation: &Operation) -> &[u8] {
             message.params.as_bytes()
         }
         Operation::GetTask(task) | Operation::CancelTask(task) => task.params.as_bytes(),
-        Operation::Route { text } => text.as_bytes(),
+        Operation::Route(call) => call.text.as_bytes(),
         Operation::RegisterAgent(registration) => match &registration.card {
             Some(card) => card.as_bytes(),
             None => registration.url.as_deref().unwrap_or_default().as_bytes(),
         },
         Operation::Emit(draft) => draft.payload.as_ref().map_or(&[][..], |p| p.as_bytes()),
+        Operation::GiveFeedback(draft) => draft.text.as_ref().unwrap_or(&draft.decision).as_bytes(),
+        Operation::UndoFeedback { id } => id.as_bytes(),
         Operation::Card
+        | Operation::ListFeedback
         | Operation::ListAgents
         | Operation::DescribeAgent
         | Operation::RemoveAgent

@@ -6,9 +6,10 @@ use super::{Done, Exchange, bug, stopping};
 use crate::ports::{Action, Ask, Judgement, Resource};
 use crate::principal::Principal;
 use crate::registry::{Agent, Entry, unknown};
+use crate::routing::Asking;
 use kgents_gateway::call::{
-    Call, Failure, FailureKind, Operation, Payload, PheromoneDraft, Registration, SenseFilter,
-    Target,
+    Call, Failure, FailureKind, Operation, Payload, PheromoneDraft, Registration, RouteCall,
+    SenseFilter, Target,
 };
 use kgents_gateway::card::Card;
 use std::sync::Arc;
@@ -36,13 +37,16 @@ impl Exchange {
     ) -> Result<Done, Failure> {
         let payload = match &call.operation {
             Operation::Card => self.card(it, who, &call.target, base_url)?,
-            Operation::Route { text } => self.decide(it, who, text).await?,
+            Operation::Route(asked) => self.decide(it, who, asked).await?,
             Operation::ListAgents => self.list(it, who)?,
             Operation::DescribeAgent => self.describe(it, who, &call.target)?,
             Operation::RegisterAgent(registration) => self.register(it, who, registration).await?,
             Operation::RemoveAgent => self.remove(it, who, &call.target).await?,
             Operation::Emit(draft) => self.emit(it, who, draft).await?,
             Operation::Sense(filter) => self.sense(it, who, filter)?,
+            Operation::GiveFeedback(draft) => self.give_feedback(it, who, draft).await?,
+            Operation::ListFeedback => self.list_feedback(it, who)?,
+            Operation::UndoFeedback { id } => self.undo_feedback(it, who, id).await?,
             Operation::SendMessage(_)
             | Operation::StreamMessage(_)
             | Operation::GetTask(_)
@@ -144,10 +148,16 @@ impl Exchange {
         &self,
         it: &mut Interaction,
         who: &Principal,
-        text: &str,
+        asked: &RouteCall,
     ) -> Result<Payload, Failure> {
         self.allow(it, who, Ask::new(Action::Ask, Resource::Mesh), "the mesh")?;
-        let routed = self.route(who, text).await?;
+        let asking = Asking {
+            text: &asked.text,
+            context: asked.context_id.as_deref(),
+            explain: asked.explain,
+        };
+        let routed = self.route(who, &asking).await?;
+        self.at_hand(it, who, &asked.text, &routed);
         let decision = &routed.decision;
         it.routed(
             crate::routing::method_name(decision),

@@ -6,6 +6,7 @@ use super::permit::denied;
 use super::{Done, Exchange};
 use crate::own::{Address, Performed, ask, subject};
 use crate::principal::Principal;
+use crate::routing::Asking;
 use kgents_audit::DecisionOutcome;
 use kgents_engine::deciders::agents::Operation;
 use kgents_gateway::call::{Failure, Message};
@@ -35,7 +36,11 @@ impl Exchange {
             }
         }
         if let Operation::Find(text) = operation {
-            let routed = self.route(who, text).await?;
+            let asking = Asking {
+                text,
+                ..Asking::default()
+            };
+            let routed = self.route(who, &asking).await?;
             let found = self.own.found(&routed);
             return Ok(Done::Once(self.own.phrase(&found, to)?));
         }

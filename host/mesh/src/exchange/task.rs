@@ -63,7 +63,7 @@ impl Exchange {
 /// The caller as task owners are kept: kind and entity, so that a user and an
 /// agent of one name are two. Where the operator lets anonymous callers in,
 /// they are one caller, since nobody can tell them apart.
-pub(super) fn caller(who: &Principal) -> String {
+pub(crate) fn caller(who: &Principal) -> String {
     format!("{}/{}", who.kind().name(), who.entity())
 }
 

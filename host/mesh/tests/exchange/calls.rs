@@ -56,12 +56,7 @@ async fn a_question_that_nobody_answers_is_a_visible_fallback() {
 
 #[tokio::test]
 async fn who_may_not_ask_is_not_routed() {
-    for operation in [
-        send("fold boats"),
-        Operation::Route {
-            text: "fold boats".into(),
-        },
-    ] {
+    for operation in [send("fold boats"), route("fold boats")] {
         let world = World::new();
         world.policy.forbid("ada", Action::Ask, "mesh");
         let reply = world.ask("", operation).await;

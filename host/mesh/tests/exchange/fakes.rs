@@ -93,6 +93,10 @@ impl Policy for FakePolicy {
     fn generation(&self) -> u64 {
         self.forbidden.lock().unwrap().len() as u64
     }
+
+    fn digest(&self) -> [u8; 32] {
+        [self.forbidden.lock().unwrap().len() as u8; 32]
+    }
 }
 
 /// What an agent does when it is called.

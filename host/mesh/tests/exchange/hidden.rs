@@ -51,18 +51,8 @@ async fn it_is_in_no_list_no_search_and_no_alternative() {
     }
     let asked = [
         ("", Operation::ListAgents),
-        (
-            "",
-            Operation::Route {
-                text: "fold paper boats".into(),
-            },
-        ),
-        (
-            "",
-            Operation::Route {
-                text: "helper".into(),
-            },
-        ),
+        ("", route("fold paper boats")),
+        ("", route("helper")),
         ("l-gent", send("list all agents")),
         ("l-gent", send("who can fold paper boats?")),
         ("l-gent", send("describe the agent b-gent")),

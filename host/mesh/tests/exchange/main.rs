@@ -3,7 +3,7 @@
 //! interaction, the trail tells of it once, and what was set aside is settled.
 //!
 //! Reading order: `fakes`, `world` (a mesh over them), `calls`, `cancelled`, `streams`, `disk`,
-//! `tasks`, `hidden`, `own`, `changes`.
+//! `tasks`, `hidden`, `own`, `changes`, `feedback`.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,6 +18,7 @@ mod cancelled;
 mod changes;
 mod disk;
 mod fakes;
+mod feedback;
 mod hidden;
 mod own;
 mod streams;

@@ -3,7 +3,7 @@
 
 use super::world::*;
 use kgents_audit::{DecisionOutcome, Record};
-use kgents_gateway::call::FailureKind;
+use kgents_gateway::call::{FailureKind, Operation, RouteCall};
 use kgents_mesh::ports::Action;
 
 #[tokio::test]
@@ -14,6 +14,34 @@ async fn a_balance_is_told_in_words_and_data() {
     let answer = value(&once(reply).unwrap());
     assert!(answer.to_string().contains("1000"), "{answer}");
     world.ended(DecisionOutcome::Allowed, None).await;
+}
+
+#[tokio::test]
+async fn a_conversation_with_one_goes_on_and_is_nobody_elses() {
+    let world = World::new();
+    let in_context = |text: &str| {
+        let mut message = message(text);
+        message.context_id = Some("c1".into());
+        Operation::SendMessage(message)
+    };
+    let reply = world
+        .ask("b-gent", in_context("how many tokens are left?"))
+        .await;
+    once(reply).unwrap();
+    let follow_up = || {
+        Operation::Route(RouteCall {
+            text: "and tomorrow?".into(),
+            context_id: Some("c1".into()),
+            explain: false,
+        })
+    };
+    let answer = value(&once(world.ask("", follow_up()).await).unwrap());
+    assert_eq!(
+        (&answer["agent"], &answer["method"]),
+        (&"b-gent".into(), &"conversation".into())
+    );
+    let answer = value(&once(world.ask_as("eve", "", follow_up()).await).unwrap());
+    assert_ne!(answer["method"], "conversation");
 }
 
 #[tokio::test]

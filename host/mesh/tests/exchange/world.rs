@@ -7,17 +7,22 @@ use kgents_audit::simulation::SimDisk;
 use kgents_audit::{AgentAuditEvent, DecisionOutcome, Keys, Log, Position, Record};
 use kgents_engine::{Agents, ArtifactFiles, Engine, EngineConfig, Pheromones as Decider, Router};
 use kgents_gateway::Card;
-use kgents_gateway::call::{Call, Failure, Message, Operation, Payload, Target, TaskCall};
+use kgents_gateway::call::{
+    Call, Failure, Message, Operation, Payload, RouteCall, Target, TaskCall,
+};
 use kgents_mesh::clock::Clock;
+use kgents_mesh::decisions::Decisions;
 use kgents_mesh::evidence::LocalEvidence;
 use kgents_mesh::exchange::{Arrival, Exchange, Limits, Parts, Reply, ReplyBody};
 use kgents_mesh::health::Health;
 use kgents_mesh::journal::Journal;
+use kgents_mesh::learning::{Feedback, Teacher};
 use kgents_mesh::ledger::{Account, Budget, MESH_ACCOUNT, Window};
 use kgents_mesh::own::{self, Own};
 use kgents_mesh::pheromones::Pheromones;
+use kgents_mesh::ports::Evidence;
 use kgents_mesh::registry::{Embedder, Entry, Registry};
-use kgents_mesh::routing::Routing;
+use kgents_mesh::routing::{self, Routing};
 use kgents_mesh::store::Store;
 use kgents_mesh::tasks::{TaskStore, Tasks};
 use kgents_mesh::telemetry::Metrics;
@@ -139,6 +144,12 @@ impl World {
         let evidence = Arc::new(LocalEvidence::new(Arc::clone(&registry), tasks, None));
         let agent = Arc::new(FakeAgent::default());
         let metrics = Metrics::new(&mut prometheus_client::registry::Registry::default());
+        let feedback = Feedback::open(Arc::clone(&store)).unwrap();
+        let teacher = Arc::new(Teacher::idle(
+            Arc::clone(&registry),
+            feedback,
+            DOORS.router.clone(),
+        ));
         let parts = Parts {
             identity: Arc::new(FakeIdentity),
             evidence: evidence.clone(),
@@ -148,8 +159,9 @@ impl World {
             dial: agent.clone(),
             clock: clock.clone(),
             random: Arc::new(Counter::default()),
-            routing: routing(&evidence, &policy),
+            routing: routing(&evidence, &policy, &teacher),
             registry: registry.clone(),
+            teacher,
             own: Own {
                 agents: DOORS.agents.clone(),
                 journal: journal.clone(),
@@ -239,9 +251,22 @@ fn budgets() -> [Budget; 1] {
     }]
 }
 
-fn routing(evidence: &Arc<LocalEvidence>, policy: &Arc<FakePolicy>) -> Arc<Routing> {
-    let (evidence, policy) = (evidence.clone(), policy.clone());
-    Arc::new(Routing::new(DOORS.router.clone(), evidence, policy, 0.8))
+fn routing(
+    evidence: &Arc<LocalEvidence>,
+    policy: &Arc<FakePolicy>,
+    teacher: &Arc<Teacher>,
+) -> Arc<Routing> {
+    let directory = evidence.directory();
+    Arc::new(Routing::new(routing::Parts {
+        router: DOORS.router.clone(),
+        evidence: evidence.clone(),
+        policy: policy.clone(),
+        teacher: teacher.clone(),
+        decisions: Arc::new(Decisions::new(1_000, &directory, None, None)),
+        trust_domain: "mesh.local".into(),
+        cluster: "local".into(),
+        accept: 0.8,
+    }))
 }
 
 fn health(agent: &Arc<FakeAgent>, registry: &Arc<Registry>, clock: Arc<dyn Clock>) -> Arc<Health> {
@@ -298,6 +323,13 @@ pub fn message(text: &str) -> Message {
         message_id: "m1".into(),
         reference_task_ids: Vec::new(),
     }
+}
+
+pub fn route(text: &str) -> Operation {
+    Operation::Route(RouteCall {
+        text: text.to_owned(),
+        ..RouteCall::default()
+    })
 }
 
 pub fn send(text: &str) -> Operation {

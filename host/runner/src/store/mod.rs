@@ -44,7 +44,7 @@ const OPEN_MAX: usize = 256;
 #[derive(Clone)]
 pub(crate) enum Store {
     Local(Local),
-    Remote(Remote),
+    Remote(Box<Remote>),
 }
 
 /// A store that a guest opened.
@@ -77,7 +77,8 @@ impl<'a> Stores<'a> {
     pub(crate) fn get(&mut self, component: &str, label: &str) -> Result<Store, RunError> {
         let path = match self.config.key_value_stores.get(label) {
             Some(KeyValueStore::Redis { url }) => {
-                return Remote::new(self.app, label, url).map(Store::Remote);
+                return Remote::new(self.app, label, url)
+                    .map(|store| Store::Remote(Box::new(store)));
             }
             Some(KeyValueStore::Spin { path }) => path.as_deref(),
             None if label == DEFAULT_LABEL => None,

@@ -1,6 +1,10 @@
 //! Metrics: counted where things happen, from real counts only. Labels are
 //! closed enums. Served as OpenMetrics by the admin listener.
 
+mod routing;
+
+pub use routing::RoutingMetrics;
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -29,6 +33,51 @@ pub struct Decision {
 pub struct Refused {
     /// The failure's code.
     pub code: &'static str,
+}
+
+/// One failure of the encoder.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct EncoderFailure {
+    /// The failure's code.
+    pub code: &'static str,
+}
+
+/// What is counted of the encoder; the registry has it before the rest is there.
+#[derive(Clone, Debug, Default)]
+pub struct EncoderMetrics {
+    failures: Family<EncoderFailure, Counter>,
+    waiting: Gauge,
+}
+
+impl EncoderMetrics {
+    /// Registers them.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "kgents_encoder_failures",
+            "Requests to the encoder that gave no vectors, by code",
+            self.failures.clone(),
+        );
+        registry.register(
+            "kgents_agents_without_vectors",
+            "Agents that wait for the encoder and are found by words alone",
+            self.waiting.clone(),
+        );
+    }
+
+    /// Counts a failure.
+    pub fn failed(&self, code: &'static str) {
+        self.failures.get_or_create(&EncoderFailure { code }).inc();
+    }
+
+    /// Failures so far with this code.
+    pub fn failures(&self, code: &'static str) -> u64 {
+        self.failures.get_or_create(&EncoderFailure { code }).get()
+    }
+
+    /// Tells how many agents wait for vectors now.
+    pub fn count_waiting(&self, count: usize) {
+        self.waiting.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
 }
 
 /// The mesh's metrics.

@@ -1,28 +1,28 @@
-//! The nucleus put together: state opened, deciders warm, the exchange ready.
+//! The nucleus put together: state opened (`state`), deciders warm, the exchange ready.
+
+mod state;
 
 use crate::clock::{Clock, SystemClock};
+use crate::decisions::{self, Decisions};
 use crate::dial::{Allow, Dialler, Timeouts};
-use crate::evidence::LocalEvidence;
 use crate::exchange::{Exchange, Limits, Parts};
 use crate::health::Health;
 use crate::identity::{self, Authority};
 use crate::journal::{self, Journal};
+use crate::learning::Teacher;
 use crate::ledger::Budget;
-use crate::own::{self, Own};
-use crate::pheromones::Pheromones;
 use crate::policy::PolicyStore;
 use crate::ports::{self, Audit, Evidence, Identity, Policy, Random};
 use crate::principal::Principal;
-use crate::registry::{Embedder, Entry, Registry};
-use crate::routing::Routing;
-use crate::store::{self, Store};
-use crate::tasks::Tasks;
-use crate::telemetry::Metrics;
-use kgents_audit::{FsDisk, Keys, Log};
-use kgents_encoder::Encoder;
+use crate::registry::{Encode, Entry, Registry};
+use crate::routing::{self, Routing};
+use crate::store;
+use crate::telemetry::{Metrics, RoutingMetrics};
+use kgents_audit::Log;
 use kgents_engine::deciders::policy::Source;
 use kgents_engine::{Deciders, LoadError};
 use kgents_gateway::call::Failure;
+use state::State;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,8 +56,10 @@ pub struct Settings {
     pub policies: Vec<Source>,
     /// Budgets.
     pub budgets: Vec<Budget>,
-    /// The encoder, if one is installed.
-    pub encoder: Option<Encoder>,
+    /// How decisions are remembered.
+    pub decisions: decisions::Settings,
+    /// The encoder, if there is one: the installed model, or an endpoint.
+    pub encoder: Option<Arc<dyn Encode>>,
 }
 
 /// The nucleus cannot start.
@@ -84,6 +86,12 @@ pub enum Error {
     /// TLS for calls to agents.
     #[error("TLS cannot be set up")]
     Tls(#[source] std::io::Error),
+    /// Where decisions are shared.
+    #[error("`decisions.shared` in mesh.yaml cannot be used")]
+    Decisions(#[source] decisions::Error),
+    /// The thread that learns.
+    #[error("the system gives no thread to learn from the cards")]
+    Teacher(#[source] std::io::Error),
 }
 
 impl Error {
@@ -97,6 +105,8 @@ impl Error {
             Self::Policy(error) => error.code(),
             Self::Card(failure) => failure.kind.code(),
             Self::Tls(_) => "tls",
+            Self::Decisions(_) => "decisions",
+            Self::Teacher(_) => "teacher",
         }
     }
 }
@@ -115,7 +125,9 @@ pub struct Nucleus {
     pub journal: Arc<Journal>,
     /// What the probes say.
     pub health: Arc<Health>,
-    evidence: Arc<LocalEvidence>,
+    /// What cards and people teach.
+    pub teacher: Arc<Teacher>,
+    decisions: Arc<Decisions>,
     log: Log,
 }
 
@@ -132,12 +144,18 @@ impl Nucleus {
     ) -> Result<Self, Error> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (settings, state) = State::open(settings, deciders, &clock)?;
-        let routing = Arc::new(Routing::new(
-            deciders.router.clone(),
-            Arc::clone(&state.evidence) as Arc<dyn Evidence>,
-            Arc::clone(&state.policies) as Arc<dyn Policy>,
-            settings.accept,
-        ));
+        let teacher = Arc::new(state.teacher(deciders)?);
+        let decisions = state.decisions(&settings.decisions)?;
+        let routing = Arc::new(Routing::new(routing::Parts {
+            router: deciders.router.clone(),
+            evidence: Arc::clone(&state.evidence) as Arc<dyn Evidence>,
+            policy: Arc::clone(&state.policies) as Arc<dyn Policy>,
+            teacher: Arc::clone(&teacher),
+            decisions: Arc::clone(&decisions),
+            trust_domain: settings.trust_domain,
+            cluster: settings.cluster.clone(),
+            accept: settings.accept,
+        }));
         let dialler = Arc::new(
             Dialler::new(
                 settings.allow,
@@ -154,6 +172,8 @@ impl Nucleus {
             Arc::clone(&clock),
             settings.probe_every,
         ));
+        state.registry.embedder().metrics().register(metrics);
+        RoutingMetrics::register(&decisions, &teacher, metrics);
         let metrics = Metrics::new(metrics);
         metrics.count_agents(state.registry.directory().len());
         let exchange = Exchange::new(Parts {
@@ -170,6 +190,7 @@ impl Nucleus {
             random: Arc::new(FastRandom),
             routing,
             registry: Arc::clone(&state.registry),
+            teacher: Arc::clone(&teacher),
             own: state.own(deciders),
             pheromones: state.pheromones(deciders)?,
             health: Arc::clone(&health),
@@ -188,7 +209,8 @@ impl Nucleus {
             registry: state.registry,
             journal: state.journal,
             health,
-            evidence: state.evidence,
+            teacher,
+            decisions,
             log: state.log,
         })
     }
@@ -215,10 +237,11 @@ impl Nucleus {
     }
 
     /// What goes on in the background for as long as the mesh runs: probes,
-    /// and bringing state into the store. May be dropped at any moment.
+    /// bringing state into the store, and vectors that an encoder did not give at
+    /// once. May be dropped at any moment.
     pub async fn tend(&self) {
         // Side by side: agents that do not answer hold nothing up.
-        tokio::join!(self.probe(), self.keep_up());
+        tokio::join!(self.probe(), self.keep_up(), self.registry.catch_up());
     }
 
     async fn probe(&self) {
@@ -226,7 +249,7 @@ impl Nucleus {
         loop {
             rounds.tick().await;
             if self.health.round().await {
-                self.evidence.health_changed();
+                self.decisions.fleet_changed(&self.registry.directory());
             }
         }
     }
@@ -256,116 +279,12 @@ impl Nucleus {
     }
 }
 
-/// What lies in the data folder, opened.
-struct State {
-    store: Arc<Store>,
-    authority: Arc<Authority>,
-    policies: Arc<PolicyStore>,
-    registry: Arc<Registry>,
-    journal: Arc<Journal>,
-    evidence: Arc<LocalEvidence>,
-    log: Log,
-}
-
-impl State {
-    /// Opens it; gives back what of the settings is still to be used.
-    fn open(
-        mut settings: Settings,
-        deciders: &Deciders,
-        clock: &Arc<dyn Clock>,
-    ) -> Result<(Settings, Self), Error> {
-        let data = &settings.data_dir;
-        let store = Arc::new(Store::open(&data.join("state.redb"))?);
-        let authority = Authority::open(&data.join("identity"), &settings.trust_domain)?;
-        let policies = PolicyStore::open(
-            deciders.policy.clone(),
-            &settings.policies,
-            &settings.cluster,
-            &settings.trust_domain,
-        )?;
-        let encoder = settings.encoder.take().map(Arc::new);
-        let embedder = Embedder::new(encoder, Arc::clone(&store));
-        let registry = Arc::new(Registry::open(
-            Arc::clone(&store),
-            embedder,
-            &settings.cluster,
-            own::cards()?,
-        )?);
-        let tasks = Arc::new(Tasks::new(
-            Arc::clone(&store) as Arc<dyn crate::tasks::TaskStore>
-        ));
-        let log = open_log(data, &settings.cluster, clock)?;
-        let journal = Arc::new(Journal::open(
-            log.clone(),
-            Arc::clone(&store),
-            Arc::clone(&tasks),
-            &settings.budgets,
-            Arc::clone(clock),
-        )?);
-        let evidence = Arc::new(LocalEvidence::new(
-            Arc::clone(&registry),
-            tasks,
-            settings.fallback.take(),
-        ));
-        let state = Self {
-            store,
-            authority: Arc::new(authority),
-            policies: Arc::new(policies),
-            registry,
-            journal,
-            evidence,
-            log,
-        };
-        Ok((settings, state))
-    }
-
-    fn own(&self, deciders: &Deciders) -> Own {
-        Own {
-            agents: deciders.agents.clone(),
-            journal: Arc::clone(&self.journal),
-            evidence: Arc::clone(&self.evidence) as Arc<dyn Evidence>,
-            policy: Arc::clone(&self.policies) as Arc<dyn Policy>,
-        }
-    }
-
-    fn pheromones(&self, deciders: &Deciders) -> Result<Arc<Pheromones>, Error> {
-        let (decider, store) = (deciders.pheromone.clone(), Arc::clone(&self.store));
-        Ok(Arc::new(Pheromones::open(decider, store)?))
-    }
-}
-
 /// Ticks that are not made up for when one comes late.
 fn interval(every: Duration) -> tokio::time::Interval {
     // A period of nothing is not one.
     let mut interval = tokio::time::interval(every.max(Duration::from_millis(100)));
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     interval
-}
-
-fn open_log(
-    data: &std::path::Path,
-    cluster: &str,
-    clock: &Arc<dyn Clock>,
-) -> Result<Log, kgents_audit::Error> {
-    let dir = data.join("audit");
-    let keys = Keys::load_or_create(&data.join("identity"))?;
-    let now = Arc::clone(clock);
-    let config = kgents_audit::Config::new(cluster, Arc::new(move || now.now_ms()));
-    let (log, recovery) = Log::open(Arc::new(FsDisk::open(&dir)?), config, keys)?;
-    if recovery.repaired_bytes > 0 {
-        tracing::warn!(
-            bytes = recovery.repaired_bytes,
-            "a half-written end of the audit log was cut; no acknowledged record was in it"
-        );
-    }
-    if !recovery.open_intents.is_empty() {
-        let count = recovery.open_intents.len();
-        tracing::warn!(
-            count,
-            "interactions were interrupted; the trail shows them as unknown"
-        );
-    }
-    Ok(log)
 }
 
 /// Identity as the operator wants it: strict, or with the anonymous let in.
