@@ -32,7 +32,7 @@ fn main() -> ExitCode {
         Err(error) => return usage(&error, &environment).into(),
     };
     let output = output(&cli.global, &environment);
-    let data_dir = match environment.data_dir(cli.global.data.as_deref()) {
+    let data_dir = match environment.data_dir(cli.data_dir()) {
         Ok(data_dir) => data_dir,
         Err(message) => {
             let failure = Failure::new(Exit::Failed, "NO_DATA_DIR", message)

@@ -136,11 +136,19 @@ pub struct NameArgs {
     pub name: Label,
 }
 
-/// A question.
+/// `kgents route`
 #[derive(Debug, Args)]
-pub struct TextArgs {
+pub struct RouteArgs {
     /// The question; `-` reads it from stdin
     pub text: String,
+    /// The conversation it belongs to (A2A's contextId): whoever answered there
+    /// is preferred
+    #[arg(long, value_name = "ID")]
+    pub context: Option<String>,
+    /// Tell what every rung of the ladder said, what nearly won, and what would
+    /// have changed the answer
+    #[arg(long)]
+    pub explain: bool,
 }
 
 /// `kgents ask`
@@ -325,6 +333,8 @@ pub enum SchemaName {
     AgentCard,
     /// budgets/*.yaml
     Budget,
+    /// routing/*.yaml
+    RoutingExamples,
 }
 
 /// `kgents completions`

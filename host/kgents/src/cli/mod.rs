@@ -2,13 +2,15 @@
 //! `commands`.
 
 mod args;
+mod router;
 mod spin;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
 pub use args::*;
+pub use router::*;
 pub use spin::*;
 
 use crate::output::{Colour, Format};
@@ -40,6 +42,18 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// The folder of the mesh's state, where the command line names it. `--data` of
+    /// `router eval` and `router fit` names questions instead: these find the mesh as
+    /// the environment says.
+    pub fn data_dir(&self) -> Option<&Path> {
+        match &self.command {
+            Command::Router(RouterCommand::Eval(_) | RouterCommand::Fit(_)) => None,
+            _ => self.global.data.as_deref(),
+        }
+    }
 }
 
 /// Options of every command.
@@ -120,9 +134,15 @@ pub enum Command {
     /// Exits with 3 when only the fallback, or nobody, was found, and with 4
     /// when policy would not let you ask the agent found.
     #[command(
-        after_help = "Examples:\n  kgents route \"how many tokens does the translation team have left?\""
+        after_help = "Examples:\n  kgents route \"how many tokens does the translation team have left?\"\n  kgents route --explain \"who reviews contracts?\""
     )]
-    Route(TextArgs),
+    Route(RouteArgs),
+    /// Measure routing, fit its threshold, find what is wrong with the cards
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  kgents router eval --data questions.jsonl && kgents router lint"
+    )]
+    Router(RouterCommand),
     /// Ask the mesh: it finds the agent, calls it, and tells who answered
     #[command(
         after_help = "Examples:\n  kgents ask \"how many tokens does the translation team have left?\"\n  cat report.txt | kgents ask - --stream"
@@ -177,6 +197,18 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn questions_are_not_taken_for_the_folder_of_the_mesh() {
+        for (line, folder) in [
+            ("kgents router eval --data q.jsonl", None),
+            ("kgents router fit --data q.jsonl", None),
+            ("kgents router lint --data mesh-data", Some("mesh-data")),
+        ] {
+            let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+            assert_eq!(cli.data_dir(), folder.map(Path::new), "{line}");
+        }
     }
 
     #[test]

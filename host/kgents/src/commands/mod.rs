@@ -11,6 +11,7 @@ mod init;
 mod model;
 mod pheromones;
 mod route;
+mod router;
 mod schema;
 mod terminate;
 mod token;
@@ -56,6 +57,7 @@ pub async fn run(command: Command, context: &Context) -> Result<Exit, Failure> {
         Command::App(command) => app::run(command, context).await,
         Command::Agents(command) => agents::run(command, context).await,
         Command::Route(args) => route::run(&args, context).await,
+        Command::Router(command) => router::run(command, context).await,
         Command::Ask(args) => ask::ask(&args, context).await,
         Command::Call(args) => ask::call(&args, context).await,
         Command::Audit(command) => audit::run(command, context).await,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{Context, words};
-use crate::cli::TextArgs;
+use crate::cli::RouteArgs;
 use crate::exit::{Exit, Failure};
 use crate::output::{Style, percent, safe};
 
@@ -22,10 +22,45 @@ pub struct Route {
     revision: serde_json::Value,
     #[serde(default)]
     encoder: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    degraded: Option<String>,
     #[serde(default)]
     alternatives: Vec<Alternative>,
     #[serde(default)]
     policy: Policy,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    explanation: Option<Explanation>,
+    #[serde(flatten)]
+    more: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What is asked.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Question<'a> {
+    text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    explain: bool,
+}
+
+/// How a decision came about, where that was asked for.
+#[derive(Debug, Deserialize, Serialize)]
+struct Explanation {
+    accept: f64,
+    rungs: Vec<Rung>,
+    #[serde(default)]
+    otherwise: Vec<String>,
+    #[serde(flatten)]
+    more: serde_json::Map<String, serde_json::Value>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+struct Rung {
+    rung: String,
+    decided: bool,
+    says: String,
     #[serde(flatten)]
     more: serde_json::Map<String, serde_json::Value>,
 }
@@ -50,10 +85,13 @@ struct Policy {
     more: serde_json::Map<String, serde_json::Value>,
 }
 
-pub async fn run(args: &TextArgs, context: &Context) -> Result<Exit, Failure> {
-    let question = json!({ "text": words(&args.text)? })
-        .to_string()
-        .into_bytes();
+pub async fn run(args: &RouteArgs, context: &Context) -> Result<Exit, Failure> {
+    let question = Question {
+        text: words(&args.text)?,
+        context_id: args.context.as_deref(),
+        explain: args.explain,
+    };
+    let question = json!(question).to_string().into_bytes();
     let route: Route = context.mesh()?.post("/v1/route", question).await?;
     context
         .output
@@ -103,7 +141,10 @@ pub fn explanation(route: &Route, style: &Style) -> String {
         let by = safe(&route.policy.policy);
         lines.push(format!("  {verdict} by {by} {}", style.dim(&checked)));
     }
-    if route.encoder.is_none() && route.method == "search" {
+    if let Some(why) = &route.degraded {
+        let line = format!("decided with less: {}", safe(why));
+        lines.push(format!("  {}", style.yellow(&line)));
+    } else if route.encoder.is_none() && route.method == "search" {
         lines.push(format!(
             "  {}",
             style.yellow("by words alone: no model (kgents model install)")
@@ -126,7 +167,38 @@ pub fn explanation(route: &Route, style: &Style) -> String {
             ));
         }
     }
+    if let Some(explanation) = &route.explanation {
+        lines.extend(ladder(explanation, style));
+    }
     lines.join("\n")
+}
+
+/// What each rung said, and what would have changed the answer.
+fn ladder(explanation: &Explanation, style: &Style) -> Vec<String> {
+    let accept = percent(explanation.accept);
+    let title = format!("the ladder, first that decides (accepted from {accept} on)");
+    let mut lines = vec![style.dim(&title)];
+    let name = |rung: &Rung| safe(&rung.rung);
+    let widths = explanation.rungs.iter().map(|r| name(r).chars().count());
+    let width = widths.max().unwrap_or(0);
+    let mut is_open = true;
+    for rung in &explanation.rungs {
+        let first = rung.decided && is_open;
+        is_open &= !first;
+        let mark = if first { "→" } else { " " };
+        let line = format!("{mark} {:width$}  {}", name(rung), safe(&rung.says));
+        lines.push(match (first, is_open) {
+            (true, _) => style.bold(&line),
+            (false, true) => line,
+            (false, false) => style.dim(&line),
+        });
+    }
+    if !explanation.otherwise.is_empty() {
+        lines.push(style.dim("what would have changed it"));
+        let all = explanation.otherwise.iter();
+        lines.extend(all.map(|other| format!("  {}", safe(other))));
+    }
+    lines
 }
 
 fn headline(route: &Route, style: &Style) -> String {
@@ -208,10 +280,43 @@ mod tests {
     }
 
     #[test]
+    fn what_a_decision_had_to_do_without_is_told() {
+        let why = "the encoder did not answer in time";
+        let degraded = json!({"alternatives": [], "encoder": null, "degraded": why});
+        let text = explanation(&route(degraded), &Style::plain());
+        let line = "\n  decided with less: the encoder did not answer in time";
+        assert!(text.ends_with(line), "{text}");
+    }
+
+    #[test]
     fn agents_that_do_not_come_near_are_not_told() {
         let far = json!([{"agent": "a", "cluster": "local", "confidence": 0.009}]);
         let text = explanation(&route(json!({ "alternatives": far })), &Style::plain());
         assert!(!text.contains("considered"), "{text}");
+    }
+
+    #[test]
+    fn every_rung_is_told_and_the_one_that_decided_is_marked() {
+        let rung = |name, decided| json!({"rung": name, "decided": decided, "says": "it says", "evidence": 1});
+        let explained = route(json!({ "alternatives": [], "explanation": {
+            "accept": 0.8, "otherwise": ["a name"],
+            "rungs": [rung("exact", false), rung("classifier", true), rung("search", true)],
+        }}));
+        let text = explanation(&explained, &Style::plain());
+        let ladder: Vec<&str> = text.lines().skip(3).collect();
+        assert_eq!(
+            ladder,
+            [
+                "the ladder, first that decides (accepted from 80 % on)",
+                "  exact       it says",
+                "→ classifier  it says",
+                "  search      it says",
+                "what would have changed it",
+                "  a name"
+            ]
+        );
+        let passed = serde_json::to_value(&explained).unwrap();
+        assert_eq!(passed["explanation"]["rungs"][0]["evidence"], 1);
     }
 
     #[test]

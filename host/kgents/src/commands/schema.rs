@@ -3,6 +3,7 @@
 use super::Context;
 use crate::cli::{CompletionsArgs, SchemaArgs, SchemaName};
 use crate::config::MeshFile;
+use crate::config::examples::RoutingExamples;
 use crate::config::read::schema_of;
 use crate::config::resources::{AgentCard, Budget};
 use crate::exit::{Exit, Failure};
@@ -34,6 +35,7 @@ fn published(which: SchemaName) -> serde_json::Value {
         SchemaName::Mesh => schema_of::<MeshFile>(),
         SchemaName::AgentCard => schema_of::<AgentCard>(),
         SchemaName::Budget => schema_of::<Budget>(),
+        SchemaName::RoutingExamples => schema_of::<RoutingExamples>(),
     }
 }
 
@@ -49,6 +51,7 @@ mod tests {
             (SchemaName::Mesh, "mesh"),
             (SchemaName::AgentCard, "agent-card"),
             (SchemaName::Budget, "budget"),
+            (SchemaName::RoutingExamples, "routing-examples"),
         ] {
             // As values: the order of keys depends on what else is built along.
             let file =

@@ -1,5 +1,6 @@
 //! The files that the documentation shows are files that the mesh reads.
 
+use super::examples::taught;
 use super::read::parse;
 use super::resources::{Budget, card_json};
 use super::{MeshFile, document::Mistake};
@@ -32,6 +33,9 @@ fn the_documented_files_are_read() {
     }
     for text in blocks("apiVersion: policy.kgents.io/v1") {
         check(text, parse::<Budget>(text));
+    }
+    for text in blocks("apiVersion: routing.kgents.io/v1") {
+        check(text, taught("documented", text));
     }
 }
 

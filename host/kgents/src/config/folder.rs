@@ -1,4 +1,4 @@
-//! A mesh folder: mesh.yaml, policies/, budgets/, agents/. Each part can be read
+//! A mesh folder: mesh.yaml, policies/, budgets/, agents/, routing/. Each part can be read
 //! on its own, for the watcher of a running mesh.
 
 use std::collections::BTreeMap;
@@ -7,11 +7,13 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::document::Mistake;
+use super::examples::taught;
 use super::mesh_file::MeshFile;
 use super::read::parse;
 use super::resources::{Budget, card_json};
 use super::values::CardSource;
 use crate::templates;
+use kgents_mesh::learning::Taught;
 
 /// The file that makes a folder a mesh folder.
 pub const MESH_FILE: &str = "mesh.yaml";
@@ -21,6 +23,8 @@ pub const POLICIES: &str = "policies";
 pub const BUDGETS: &str = "budgets";
 /// Where cards lie.
 pub const AGENTS: &str = "agents";
+/// Where examples lie that operators teach.
+pub const ROUTING: &str = "routing";
 
 /// Largest file that is read, in bytes: more than the policy decider takes, or
 /// than a card may have where it is fetched.
@@ -60,6 +64,8 @@ pub struct Content {
     pub budgets: Vec<Budget>,
     /// Files by name, then what mesh.yaml lists.
     pub cards: Vec<Card>,
+    /// By file name.
+    pub taught: Vec<Taught>,
 }
 
 /// A mistake and the file it is in.
@@ -130,12 +136,14 @@ pub fn read(dir: &Path) -> Result<Content, Problems> {
     let policies = keep(read_policies(dir), &mut mistakes);
     let budgets = keep(read_budgets(dir), &mut mistakes);
     let cards = keep(read_cards(dir, &mesh.agents), &mut mistakes);
+    let taught = keep(read_taught(dir), &mut mistakes);
     if mistakes.is_empty() {
         return Ok(Content {
             mesh,
             policies,
             budgets,
             cards,
+            taught,
         });
     }
     Err(Problems::Mistakes(mistakes))
@@ -158,6 +166,7 @@ pub fn built_in(operator: &str) -> Result<Content, Problems> {
         }],
         budgets: vec![parse(budget_text).map_err(|found| in_file(budget, found))?],
         cards: Vec::new(),
+        taught: Vec::new(),
     })
 }
 
@@ -202,6 +211,16 @@ pub fn read_budgets(dir: &Path) -> Result<Vec<Budget>, Vec<FileMistake>> {
             }]),
             None => Ok(budget),
         }
+    })
+}
+
+/// Reads routing/*.yaml.
+///
+/// # Errors
+/// Every mistake in every file.
+pub fn read_taught(dir: &Path) -> Result<Vec<Taught>, Vec<FileMistake>> {
+    each(dir, ROUTING, &["yaml", "yml"], |file, text| {
+        taught(&file.display().to_string(), &text)
     })
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::values::{Address, CardSource, HttpUrl, Label, Range, Span, TrustDomain};
+use super::values::{Address, CardSource, HttpUrl, Label, Range, RedisAddress, Span, TrustDomain};
 
 /// Name until somebody chooses one; `.local` is never a public name (RFC 6762).
 const TRUST_DOMAIN: &str = "mesh.local";
@@ -32,6 +32,13 @@ const STRICT: bool = false;
 const HEALTH_EVERY: Duration = Duration::from_secs(10);
 /// Slower than this is degraded, so waiting longer would tell nothing more.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
+/// What a person waits for a search before it feels slow, less what the rest takes.
+const ENCODER_TIMEOUT: Duration = Duration::from_millis(800);
+/// Texts of cards in one request: what common servers take, and a second's work for a
+/// small one.
+const ENCODER_BATCH: u32 = 64;
+/// Some tens of megabytes at most, and more questions than people repeat in a day.
+const DECISIONS: u32 = 16_384;
 /// 4 MiB: a long document as text; pictures travel by URL.
 const BODY_BYTES: u64 = 4 * 1024 * 1024;
 
@@ -71,6 +78,10 @@ pub struct MeshFile {
     /// Where the component `decide` is deployed, to ask its deciders instead of the
     /// mesh's own: the same answers, for an HTTP request each.
     pub deciders: Option<HttpUrl>,
+    /// An OpenAI-compatible embeddings endpoint to use instead of the installed model.
+    pub encoder: Option<EncoderFile>,
+    /// What is remembered of routing decisions.
+    pub decisions: Decisions,
 }
 
 /// Callers without an identity.
@@ -128,6 +139,57 @@ pub struct Health {
     pub timeout: Span,
 }
 
+/// An embeddings endpoint: `POST {url}/embeddings`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EncoderFile {
+    /// What `/embeddings` is appended to, for example `http://127.0.0.1:11434/v1`. It is
+    /// called wherever it is, whatever `upstreams.allow` says.
+    pub url: HttpUrl,
+    /// The model's name there.
+    #[schemars(length(min = 1, max = 256))]
+    pub model: String,
+    /// A file that holds the key and that nobody but its owner may read, relative to
+    /// this folder; no key by default. Read for each request.
+    #[serde(default)]
+    #[schemars(length(min = 1))]
+    pub key_file: Option<String>,
+    /// How long a question waits for its vector; by words alone afterwards.
+    #[serde(default = "encoder_timeout")]
+    pub timeout: Span,
+    /// Texts in one request, 1 to 2,048.
+    #[serde(default = "encoder_batch")]
+    #[schemars(range(min = 1, max = 2048))]
+    pub batch: u32,
+    /// Numbers that vectors are asked to have, 1 to 16,384, where the model can make
+    /// shorter ones: 384 loses least. By default the model's own number.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 16384))]
+    pub dimensions: Option<u32>,
+}
+
+const fn encoder_timeout() -> Span {
+    Span::of(ENCODER_TIMEOUT)
+}
+
+const fn encoder_batch() -> u32 {
+    ENCODER_BATCH
+}
+
+/// Routing decisions that are served again: to the same caller, for the same words, for
+/// as long as nothing they rest on has changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Decisions {
+    /// How many are kept in memory, 0 to 1,048,576; each takes two kilobytes at most.
+    #[schemars(range(min = 0, max = 1_048_576))]
+    pub entries: u32,
+    /// A Redis or Valkey server where they outlive a restart and are shared by meshes
+    /// with the same agents, policies and settings; none by default. Who may write there
+    /// decides where callers are led, within what policies permit.
+    pub shared: Option<RedisAddress>,
+}
+
 /// The largest things that are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -156,6 +218,8 @@ impl Default for MeshFile {
             limits: Limits::default(),
             public_url: None,
             deciders: None,
+            encoder: None,
+            decisions: Decisions::default(),
         }
     }
 }
@@ -196,6 +260,15 @@ impl Default for Health {
     }
 }
 
+impl Default for Decisions {
+    fn default() -> Self {
+        Self {
+            entries: DECISIONS,
+            shared: None,
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self { body: BODY_BYTES }
@@ -232,7 +305,10 @@ mod tests {
              fallback: echo\nthresholds: {accept: 0.5, prefer_local: 1}\n\
              agents: [http://a.example/card, cards/b.yaml]\naudit: {strict: true}\n\
              health: {every: 1m, timeout: 2s}\nlimits: {body: 1024}\npublic_url: https://m.example\n\
-             deciders: http://decide.example\n",
+             deciders: http://decide.example\n\
+             encoder: {url: http://127.0.0.1:11434/v1, model: m, key_file: keys/e,\n  \
+             timeout: 2s, batch: 8, dimensions: 384}\n\
+             decisions: {entries: 0, shared: 'redis://:secret@127.0.0.1:6379/1'}\n",
         )
         .unwrap();
         assert_eq!(file.trust_domain.get(), "acme.example");
@@ -246,8 +322,57 @@ mod tests {
             file.deciders.as_ref().unwrap().get(),
             "http://decide.example"
         );
+        let encoder = file.encoder.as_ref().unwrap();
+        assert_eq!((encoder.batch, encoder.dimensions), (8, Some(384)));
+        assert_eq!(encoder.key_file.as_deref(), Some("keys/e"));
+        assert_eq!(file.decisions.entries, 0);
+        assert!(file.decisions.shared.is_some());
+        assert!(!format!("{file:?}").contains("secret"));
         let again = serde_saphyr::to_string(&file).unwrap();
         assert_eq!(parse::<MeshFile>(&again).unwrap(), file);
+    }
+
+    #[test]
+    fn mistakes_in_decisions_name_the_field_and_repeat_no_password() {
+        assert_eq!(
+            mistakes("decisions:\n  entires: 5\n  entries: -1\n  shared: http://:secret@host\n"),
+            [
+                "line 2: decisions: `entires` is not known; did you mean `entries`?",
+                "line 3: decisions.entries: is -1, must be at least 0",
+                "line 4: decisions.shared: is not the address of a Redis server; write `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_encoder_needs_no_more_than_where_it_is_and_its_model() {
+        let yaml = "encoder: {url: https://e.example/v1, model: m}\n";
+        let encoder = parse::<MeshFile>(yaml).unwrap().encoder.unwrap();
+        assert_eq!(encoder.timeout.get(), Duration::from_millis(800));
+        assert_eq!((encoder.batch, encoder.dimensions), (64, None));
+        assert_eq!(parse::<MeshFile>("encoder: null\n").unwrap().encoder, None);
+    }
+
+    #[test]
+    fn mistakes_in_an_encoder_name_the_field() {
+        assert_eq!(
+            mistakes(
+                "encoder:\n  url: ftp://e\n  model: ''\n  kye_file: x\n  timeout: 0s\n  \
+                 batch: 0\n  dimensions: 20000\n"
+            ),
+            [
+                "line 2: encoder.url: `ftp://e` is not a URL; write one like `https://mesh.example.com`",
+                "line 3: encoder.model: must not be empty",
+                "line 4: encoder: `kye_file` is not known; did you mean `key_file`?",
+                "line 5: encoder.timeout: `0s` must be above 0 and at most `1day`",
+                "line 6: encoder.batch: is 0, must be at least 1",
+                "line 7: encoder.dimensions: is 20000, must be at most 16384",
+            ]
+        );
+        let told = mistakes("encoder: {url: http://e.example}\n");
+        assert_eq!(told, ["line 1: encoder: `model` is missing"]);
+        let told = mistakes("encoder: http://e.example\n");
+        assert_eq!(told, ["line 1: encoder: must be a mapping, not text"]);
     }
 
     #[test]

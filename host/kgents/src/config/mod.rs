@@ -1,6 +1,6 @@
 //! Configuration: the only reader of environment and files of a mesh folder.
 //!
-//! Reading order: `mesh_file` and `resources` (what may be written, which is
+//! Reading order: `mesh_file`, `resources` and `examples` (what may be written, which is
 //! also what the schemas publish) · `values` (durations, addresses, names) ·
 //! `document`, `shape`, `read` (text to type, every mistake with its line) ·
 //! `folder` (a whole mesh folder) · `place` and `run` (this machine).
@@ -8,6 +8,7 @@
 pub mod document;
 #[cfg(test)]
 mod documented;
+pub mod examples;
 pub mod folder;
 pub mod mesh_file;
 pub mod place;
@@ -46,6 +47,8 @@ pub struct Config {
     pub budgets: Vec<Budget>,
     /// `agents/*.yaml` and `*.json`, and what mesh.yaml lists, files read.
     pub cards: Vec<Card>,
+    /// `routing/*.yaml`, by file name.
+    pub taught: Vec<kgents_mesh::learning::Taught>,
 }
 
 /// What the command line says about a mesh that is to start.
@@ -81,6 +84,7 @@ impl Config {
             policies: content.policies,
             budgets: content.budgets,
             cards: content.cards,
+            taught: content.taught,
         })
     }
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
+use kgents_mesh::decisions::RedisUrl;
 use kgents_mesh::dial::Rule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,13 @@ pub struct TrustDomain(String);
 #[schemars(with = "String", extend("format" = "kgents-url", "examples" = ["https://mesh.example.com"]))]
 pub struct HttpUrl(String);
 
+/// A Redis or Valkey server, `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]` or
+/// `rediss://` over TLS. Shown without user and password, and written out with them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String", extend("format" = "kgents-redis", "examples" = ["redis://127.0.0.1:6379/0"]))]
+pub struct RedisAddress(RedisUrl);
+
 /// Where an agent's card is: an `http(s)://` URL, or a file relative to the
 /// mesh folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -64,6 +72,12 @@ pub enum CardSource {
     /// Read from the mesh folder; never outside it.
     File(String),
 }
+
+/// What somebody would ask: a sentence or two, at most 2,048 bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String", extend("format" = "kgents-example", "examples" = ["how do I get from Berlin to Lisbon by train?"]))]
+pub struct Example(String);
 
 impl Span {
     /// The duration.
@@ -222,6 +236,36 @@ impl FromStr for HttpUrl {
     }
 }
 
+impl RedisAddress {
+    /// The address, with its password.
+    pub fn get(&self) -> &RedisUrl {
+        &self.0
+    }
+}
+
+impl FromStr for RedisAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse().map(Self)
+    }
+}
+
+impl TryFrom<String> for RedisAddress {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+// Not by the macro below, which shows what it writes.
+impl From<RedisAddress> for String {
+    fn from(value: RedisAddress) -> Self {
+        value.0.secret().to_owned()
+    }
+}
+
 impl FromStr for CardSource {
     type Err = String;
 
@@ -245,6 +289,22 @@ impl FromStr for CardSource {
         Err(format!(
             "`{text}` is neither an http(s) URL nor a .json or .yaml file inside the mesh folder"
         ))
+    }
+}
+
+impl FromStr for Example {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const MOST: usize = kgents_mesh::learning::feedback::TEXT_BYTES_MAX;
+        if text.len() > MOST {
+            let bytes = text.len();
+            return Err(format!("has {bytes} bytes, at most {MOST} may be"));
+        }
+        if kgents_mesh::learning::taught::as_learnt(text).is_empty() {
+            return Err("has no word; write what somebody would ask".to_owned());
+        }
+        Ok(Self(text.to_owned()))
     }
 }
 
@@ -282,6 +342,7 @@ written_as_text! {
     Label => |label| label.0.clone();
     TrustDomain => |domain| domain.0.clone();
     HttpUrl => |url| url.0.clone();
+    Example => |example| example.0.clone();
     CardSource => |source| match source {
         CardSource::Url(url) => url.0.clone(),
         CardSource::File(file) => file.clone(),
@@ -301,6 +362,8 @@ pub fn check_format(format: &str, text: &str) -> Result<(), String> {
         "kgents-trust-domain" => text.parse::<TrustDomain>().map(drop),
         "kgents-url" => text.parse::<HttpUrl>().map(drop),
         "kgents-card-source" => text.parse::<CardSource>().map(drop),
+        "kgents-redis" => text.parse::<RedisAddress>().map(drop),
+        "kgents-example" => text.parse::<Example>().map(drop),
         _ => Ok(()),
     }
 }
@@ -332,10 +395,16 @@ mod tests {
             ("kgents-url", "https://a.example/x", true),
             ("kgents-url", "ftp://a.example", false),
             ("kgents-url", "http://u:p@a.example", false),
+            ("kgents-example", "who can translate?", true),
+            ("kgents-example", " ?! ", false),
             ("kgents-card-source", "cards/a.json", true),
             ("kgents-card-source", "../a.json", false),
             ("kgents-card-source", "/etc/passwd", false),
             ("kgents-card-source", "file:///a.json", false),
+            ("kgents-redis", "redis://:p@a.example:6379/1", true),
+            ("kgents-redis", "rediss://a.example", true),
+            ("kgents-redis", "http://a.example", false),
+            ("kgents-redis", "redis://a.example/first", false),
         ];
         for (format, text, right) in cases {
             assert_eq!(check_format(format, text).is_ok(), right, "{format} {text}");
@@ -345,7 +414,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_makes_a_format_panic(text in "\\PC{0,60}") {
-            for format in ["duration", "address", "range", "label", "trust-domain", "url", "card-source"] {
+            for format in ["duration", "address", "range", "label", "trust-domain", "url", "card-source", "example"] {
                 let _ = check_format(&format!("kgents-{format}"), &text);
             }
         }

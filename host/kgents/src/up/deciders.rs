@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use kgents_engine::deciders::policy::Source;
 use kgents_engine::{
     Artifact, Artifacts, Deciders, Engine, EngineConfig, Error, LoadError, Policy, Precompiled,
+    Router,
 };
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -33,7 +34,8 @@ macro_rules! embedded {
 }
 
 /// Loads all five; with the URL of others, only the one behind the mesh's own
-/// agents, and asks those for the rest.
+/// agents, and the router for the models that are judged here, and asks those for
+/// the rest.
 ///
 /// # Errors
 /// When one cannot be loaded, by name, or the URL cannot be used. Nothing is asked
@@ -49,9 +51,22 @@ pub fn load(elsewhere: Option<&str>) -> anyhow::Result<Deciders> {
     let engine = Engine::new(EngineConfig::default())?;
     Ok(Deciders::remote(
         &engine,
+        &embedded!("router"),
         &embedded!("agents"),
         Arc::new(remote),
     )?)
+}
+
+/// The router alone, in one instance, for measuring how it decides.
+///
+/// # Errors
+/// When it cannot be loaded.
+pub fn router() -> Result<Router, Error> {
+    let alone = EngineConfig {
+        instances: NonZeroUsize::MIN,
+        ..EngineConfig::default()
+    };
+    Router::load(&Engine::new(alone)?, &embedded!("router"))
 }
 
 fn built_in() -> Result<Deciders, Error> {

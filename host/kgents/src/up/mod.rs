@@ -3,11 +3,12 @@
 //!
 //! Reading order: this file, `serve` (sockets), `front` (requests), `gateways`
 //! (`/v1/exchange`), `heartbeat`, `beside` (a mesh beside Spin), `watch` (the mesh
-//! folder), `deciders`, `logs`.
+//! folder), `deciders`, `encoder`, `logs`.
 
 pub mod app;
 mod beside;
 mod deciders;
+mod encoder;
 mod front;
 mod gateways;
 mod heartbeat;
@@ -15,7 +16,8 @@ mod logs;
 mod serve;
 mod watch;
 
-pub use deciders::{OverHttp, validate_policies};
+pub use deciders::{OverHttp, router, validate_policies};
+pub use encoder::open_endpoint;
 pub use serve::serve;
 
 use crate::cli::UpArgs;
@@ -98,7 +100,7 @@ async fn live(config: Config, gateway_only: bool, output: Output) -> anyhow::Res
     let admin = bind(config.mesh.admin.get(), "admin").await?;
     let mut metrics = Metrics::default();
     let own = vec![listener.local_addr()?, admin.local_addr()?];
-    let settings = settings(&config, own);
+    let settings = settings(&config, own)?;
     let opened = tokio::task::block_in_place(|| -> anyhow::Result<Nucleus> {
         let elsewhere = config.mesh.deciders.as_ref();
         let deciders = deciders::load(elsewhere.map(|url| url.get()))?;
@@ -112,6 +114,8 @@ async fn live(config: Config, gateway_only: bool, output: Output) -> anyhow::Res
         );
     }
     tokio::task::block_in_place(|| watch::register(&nucleus, &config.cards));
+    nucleus.teacher.teach(config.taught.clone());
+    nucleus.teacher.begin();
     let listen = listener.local_addr()?;
     let run = describe(&config, listen, admin.local_addr()?, gateway_only);
     let beside = if gateway_only {
@@ -136,10 +140,10 @@ async fn live(config: Config, gateway_only: bool, output: Output) -> anyhow::Res
     let fetch = tokio::spawn(watch::fetch(Arc::clone(&nucleus), config.cards));
     run.write(&data_dir)
         .with_context(|| format!("cannot write `{RUN_FILE}`"))?;
-    let encoder = nucleus.registry.embedder().name().is_some();
+    let routing = encoder::described(nucleus.registry.embedder());
     match &beside {
         Some(beside) => beside.announce(&run, output, &invocation),
-        None => announce(&run, output, &invocation, encoder),
+        None => announce(&run, output, &invocation, routing),
     }
     let serving = tokio::spawn(serve::serve(listener, stopping, move |request, _| {
         let front = Arc::clone(&front);
@@ -194,13 +198,21 @@ async fn bind(address: SocketAddr, which: &str) -> anyhow::Result<TcpListener> {
     })
 }
 
-fn settings(config: &Config, own: Vec<SocketAddr>) -> Settings {
+fn decisions(config: &Config) -> kgents_mesh::decisions::Settings {
+    let decisions = &config.mesh.decisions;
+    kgents_mesh::decisions::Settings {
+        entries: usize::try_from(decisions.entries).unwrap_or(usize::MAX),
+        shared: decisions.shared.as_ref().map(|server| server.get().clone()),
+    }
+}
+
+fn settings(config: &Config, own: Vec<SocketAddr>) -> anyhow::Result<Settings> {
     let MeshFile {
         upstreams,
         thresholds,
         ..
     } = &config.mesh;
-    Settings {
+    Ok(Settings {
         data_dir: config.data_dir.clone(),
         trust_domain: config.mesh.trust_domain.get().to_owned(),
         cluster: config.mesh.cluster.get().to_owned(),
@@ -221,27 +233,13 @@ fn settings(config: &Config, own: Vec<SocketAddr>) -> Settings {
         probe_every: config.mesh.health.every.get(),
         policies: deciders::sources(&config.policies),
         budgets: watch::budgets(&config.budgets),
-        encoder: encoder(config),
-    }
-}
-
-fn encoder(config: &Config) -> Option<kgents_encoder::Encoder> {
-    let path = config.model_path.as_ref().filter(|path| path.is_file());
-    let Some(path) = path else {
-        tracing::warn!(
-            "no language model is installed, so words alone decide: kgents model install"
-        );
-        return None;
-    };
-    kgents_encoder::Encoder::open(path)
-        .inspect_err(|error| {
-            tracing::warn!(code = error.code(), %error, "the model cannot be used: kgents model install");
-        })
-        .ok()
+        encoder: encoder::open(config)?,
+        decisions: decisions(config),
+    })
 }
 
 /// Says where the mesh listens, and how to talk to it.
-fn announce(run: &Run, output: Output, invocation: &str, encoder: bool) {
+fn announce(run: &Run, output: Output, invocation: &str, routing: &str) {
     output.show_next(run, |style| {
         let mut text = format!(
             "kgents {} listens on {}\n  metrics   {}/metrics\n",
@@ -252,11 +250,6 @@ fn announce(run: &Run, output: Output, invocation: &str, encoder: bool) {
         if let Some(dir) = &run.mesh_dir {
             text.push_str(&format!("  folder    {} (watched)\n", dir.display()));
         }
-        let routing = if encoder {
-            "by meaning and words"
-        } else {
-            "by words alone (kgents model install adds meaning)"
-        };
         text.push_str(&format!("  routing   {routing}\ntry:\n"));
         text.push_str(&format!(
             "  curl -s {}/v1/route -H \"Authorization: Bearer $({invocation} token)\" \

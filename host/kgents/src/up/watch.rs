@@ -1,4 +1,4 @@
-//! Watches the mesh folder: policies, budgets and cards come into force as
+//! Watches the mesh folder: policies, budgets, cards and examples come into force as
 //! they are saved; what is wrong is said, and what was in force stays.
 
 use super::deciders::sources;
@@ -73,6 +73,12 @@ fn reload(dir: &Path, nucleus: &Nucleus, mesh: &MeshFile) {
     match folder::read_cards(dir, &mesh.agents) {
         Ok(cards) => register(nucleus, &cards),
         Err(mistakes) => tracing::error!(mistakes = listed(&mistakes), "the cards in force stay"),
+    }
+    match folder::read_taught(dir) {
+        Ok(files) => nucleus.teacher.teach(files),
+        Err(mistakes) => {
+            tracing::error!(mistakes = listed(&mistakes), "the examples in force stay");
+        }
     }
     match folder::read_mesh(dir) {
         Ok(fresh) if fresh == *mesh => {}

@@ -3,6 +3,7 @@
 //! found, and the command that mends it.
 
 mod deciders;
+mod encoder;
 mod files;
 mod runtime;
 
@@ -85,7 +86,9 @@ pub async fn run(args: CheckArgs, context: &Context) -> Result<Exit, Failure> {
     findings.extend(files::keys(&context.data_dir));
     let (folder, mesh) = files::mesh_folder(context, mesh_dir);
     findings.extend(folder);
-    findings.push(files::model(context));
+    // An endpoint stands in for the model.
+    let encoder = mesh.as_ref().and_then(encoder::endpoint);
+    findings.push(encoder.unwrap_or_else(|| files::model(context)));
     findings.extend(mesh.as_ref().and_then(deciders::elsewhere));
     findings.extend(runtime::mesh(context, &found, mesh.as_ref()).await);
     if matches!(found, Found::Stopped | Found::Stale(_)) {
