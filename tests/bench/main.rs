@@ -1,12 +1,12 @@
 //! Measurements: what the mesh costs, each beside a peer or a limit that was
 //! measured in the same run, so that the ratio holds on any machine.
 //!
-//! `cargo xtask bench [SUBJECT] [--quick] [--output text|json]` builds and runs
-//! this. It asserts nothing about time: it tells.
+//! `cargo xtask bench [SUBJECT] [--quick] [--clinc150 DIR] [--output text|json]`
+//! builds and runs this. It asserts nothing about time: it tells.
 //!
 //! Reading order: this file (subjects), [`table`] (what is told), [`timing`];
 //! the rooms alone: [`deciders`], [`codecs`], [`encoder`], [`search`],
-//! [`audit`]; the mesh as a process: [`mesh`], [`agent`], [`load`],
+//! [`routing`], [`audit`]; the mesh as a process: [`mesh`], [`agent`], [`load`],
 //! [`process`], and what is measured with them: [`hop`], [`start`], [`memory`],
 //! [`spin`].
 
@@ -20,6 +20,7 @@ mod load;
 mod memory;
 mod mesh;
 mod process;
+mod routing;
 mod search;
 mod spin;
 mod start;
@@ -33,7 +34,7 @@ use anyhow::{Context, Result, bail};
 
 use table::Table;
 
-const USAGE: &str = "usage: bench [SUBJECT] [--quick] [--output text|json]";
+const USAGE: &str = "usage: bench [SUBJECT] [--quick] [--clinc150 DIR] [--output text|json]";
 
 /// One measurement.
 struct Subject {
@@ -42,7 +43,7 @@ struct Subject {
 }
 
 /// In the order they run: what matters most comes first.
-const SUBJECTS: [Subject; 9] = [
+const SUBJECTS: [Subject; 10] = [
     Subject {
         name: "hop",
         run: hop::run,
@@ -72,6 +73,10 @@ const SUBJECTS: [Subject; 9] = [
         run: search::run,
     },
     Subject {
+        name: "routing",
+        run: routing::run,
+    },
+    Subject {
         name: "audit",
         run: audit::run,
     },
@@ -87,6 +92,8 @@ pub struct Settings {
     pub quick: bool,
     /// An empty folder on the disk that the build is on; taken away at the end.
     pub work: PathBuf,
+    /// Where the lines of CLINC150 are, if they are.
+    pub clinc150: Option<PathBuf>,
 }
 
 /// What was asked for on the command line.
@@ -94,6 +101,7 @@ struct Arguments {
     subject: Option<String>,
     quick: bool,
     json: bool,
+    clinc150: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -117,11 +125,16 @@ fn parse(words: &[String]) -> Result<Arguments> {
         subject: None,
         quick: false,
         json: false,
+        clinc150: None,
     };
     let mut words = words.iter().map(String::as_str);
     while let Some(word) = words.next() {
         match word {
             "--quick" => arguments.quick = true,
+            "--clinc150" => match words.next() {
+                Some(folder) => arguments.clinc150 = Some(folder.into()),
+                None => bail!("--clinc150 needs a folder\n{USAGE}"),
+            },
             "--output" => match words.next() {
                 Some("text") => arguments.json = false,
                 Some("json") => arguments.json = true,
@@ -167,6 +180,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
         let settings = Settings {
             quick: arguments.quick,
             work: work.path().join(subject.name),
+            clinc150: arguments.clinc150.clone(),
         };
         std::fs::create_dir(&settings.work)?;
         let tables = (subject.run)(&settings).with_context(|| subject.name.to_owned())?;

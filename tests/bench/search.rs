@@ -6,10 +6,11 @@ mod cards;
 use std::hint::black_box;
 
 use anyhow::Result;
-use kgents_encoder::{Embedding, Quantized, Query};
+use kgents_encoder::{Embedding, Encoder, Quantized, Query};
 use kgents_search::{AgentDoc, AgentKey, Index};
 
 use crate::Settings;
+use crate::encoder;
 use crate::table::{Cell, Table};
 use crate::timing::{Times, microseconds};
 use cards::Cards;
@@ -34,8 +35,8 @@ pub fn run(settings: &Settings) -> Result<Vec<Table>> {
         Measured::new(skills, times)?.measure(&mut table)?;
     }
     table.note(
-        "A card has one to five skills, with a vector each. Questions have up to a dozen words; \
-         encoding them comes on top (see the encoder). Cards and questions are generated; their \
+        "A card has one to five skills, with a vector each. Questions have up to a dozen words. \
+         Cards and questions are generated; their \
          vectors are random directions, which a scan takes as long for.",
     );
     Ok(vec![table])
@@ -88,6 +89,10 @@ impl Measured {
         row("the scan by meaning", vectors, self.scan());
         row("by words alone", 0, self.search(false));
         row("by both, the best 32", vectors, self.search(true));
+        if let Ok(encoder) = encoder::open() {
+            let whole = self.encoded(&encoder);
+            row("encoding the question, then by both", vectors, whole);
+        }
         row("a card changed", 0, self.change()?);
         Ok(())
     }
@@ -111,6 +116,16 @@ impl Measured {
             let (text, vector) = questions.next()?;
             let vector = by_meaning.then_some(vector);
             Some(self.index.search(text, vector, CANDIDATES, None))
+        })
+    }
+
+    /// What the best candidates take by both, from the question's words on.
+    fn encoded(&self, encoder: &Encoder) -> Times {
+        let mut questions = self.questions.iter().cycle();
+        Times::measure(self.times, || {
+            let (text, _) = questions.next()?;
+            let vector = encoder.encode(text);
+            Some(self.index.search(text, Some(&vector), CANDIDATES, None))
         })
     }
 

@@ -1,5 +1,6 @@
 //! `bench`: build, then run the measurements (`tests/bench`).
 
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use anyhow::Result;
@@ -15,11 +16,15 @@ const EXAMPLE: &str = "bench";
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Measure only this; without it, everything.
-    #[arg(value_parser = ["hop", "start", "memory", "deciders", "codecs", "encoder", "search", "audit", "spin"])]
+    #[arg(value_parser = ["hop", "start", "memory", "deciders", "codecs", "encoder", "search", "routing", "audit", "spin"])]
     subject: Option<String>,
     /// Rough figures, all together in about a minute.
     #[arg(long)]
     quick: bool,
+    /// Folder with the lines of CLINC150 (train.jsonl, validation.jsonl, test.jsonl),
+    /// for `routing`.
+    #[arg(long, value_name = "DIR")]
+    clinc150: Option<PathBuf>,
     /// Tables, or one JSON document on stdout.
     #[arg(long, value_parser = ["text", "json"], default_value = "text")]
     output: String,
@@ -43,6 +48,12 @@ pub fn run(workspace: &Workspace, arguments: &Arguments) -> Result<ExitCode> {
         .args(&arguments.subject)
         .args(arguments.quick.then_some("--quick"))
         .args(["--output", &arguments.output])
+        .args(
+            arguments
+                .clinc150
+                .iter()
+                .flat_map(|folder| ["--clinc150".as_ref(), folder.as_os_str()]),
+        )
         .env("KGENTS_COMPONENTS", &workspace.components);
     step("bench", &mut measurement)?;
     Ok(ExitCode::SUCCESS)
