@@ -175,14 +175,6 @@ impl Decisions {
         Lookup::Pass
     }
 
-    /// Whether a lookup would answer now; for who wants to know if deciding is quick.
-    pub fn is_known(&self, key: &Key, directory: &Arc<Directory>) -> bool {
-        let Some(Slot::Decided(entry)) = self.slots.peek(key) else {
-            return false;
-        };
-        self.is_newest(directory) && self.serve(&entry, directory).is_some()
-    }
-
     /// The nearest decided text of a scope, with its cosine: above 0.0, at most 1.0.
     /// The direction has to be of the encoder that [`Lead::keep`] was given.
     pub fn nearest(

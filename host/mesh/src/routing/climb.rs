@@ -17,6 +17,7 @@ use std::sync::Arc;
 pub const CANDIDATES: usize = 32;
 /// Routes that are judged of any question.
 const RANKED: u32 = RANKED_MAX as u32;
+
 /// A question with what was gathered for it so far.
 pub struct Climb {
     pub(super) asked: Asked,
@@ -309,7 +310,8 @@ impl Routing {
         let Some(agent) = name.and_then(|name| asked.directory.agent(name)) else {
             return Ok(None);
         };
-        let usable = self.usable(asked, &[agent])?;
-        Ok(usable.contains(&true).then(|| agent.name.clone()))
+        // Of a deprecated one the successor takes the question, and has to be usable too.
+        let eligible = self.eligible(asked, &climb.rejections, &[agent])?;
+        Ok(eligible.contains(&true).then(|| agent.name.clone()))
     }
 }

@@ -115,13 +115,16 @@ impl Routing {
             says: &says,
             model: learnt.as_ref().map(|learnt| &*learnt.base),
         });
+        let text = clip(asking.text.trim());
+        let key = Key::new(scope, text);
+        let known = key.as_ref().map(|key| key.text().to_owned());
         let asked = Asked {
             who: who.clone(),
-            text: clip(asking.text.trim()).to_owned(),
-            normal: normalise(asking.text),
+            text: text.to_owned(),
+            normal: known.unwrap_or_else(|| normalise(text)),
             context: asking.context.map(str::to_owned),
             explain: asking.explain,
-            key: Key::new(scope, asking.text),
+            key,
             directory,
             scope,
             accept: parts.accept,

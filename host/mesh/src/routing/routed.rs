@@ -80,7 +80,10 @@ impl Routing {
             Method::Exact | Method::Conversation => None,
             Method::Similar => Some(STATIC_ENCODER.into()),
             Method::Classifier if is_words() == Some(true) => Some(STATIC_ENCODER.into()),
-            Method::Cache => sentences().or_else(|| Some(STATIC_ENCODER.into())),
+            Method::Cache => sentences().or_else(|| {
+                let learnt = climb.learnt.as_ref();
+                learnt.map(|_| STATIC_ENCODER.into())
+            }),
             Method::Classifier => sentences(),
             Method::Search | Method::Fallback if climb.has_sentence() => sentences(),
             Method::Search | Method::Fallback => None,
